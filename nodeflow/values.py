@@ -1,0 +1,291 @@
+"""What may travel a wire.
+
+A value is immutable: a frozen dataclass of tensors, plain data and other values. Nothing here imports torch: an
+*array* is whatever has `nbytes`, `device` and `to(device)`, so the executor moves, measures and stores values
+without knowing what they are made of.
+
+Conventions: images [B, 3, H, W] float32 in 0..1; masks [B, 1, H, W] float32 in 0..1, 1 = change here; audio
+[B, channels, samples] float32 in -1..1. Tensors of one value share B.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Value:
+    """Base of all that travels a wire besides numbers, texts and lists of values."""
+
+    types: ClassVar[dict[str, type[Value]]] = {}
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        Value.types[cls.__name__] = cls
+
+    @classmethod
+    def lineage(cls) -> tuple[str, ...]:
+        """The names of this type and of the value types it extends, most special first."""
+        return tuple(base.__name__ for base in cls.__mro__ if issubclass(base, Value) and base is not Value)
+
+
+@dataclass(frozen=True)
+class Image(Value):
+    """Pictures.
+
+    Args:
+        data: [B, 3, H, W] float32, 0..1, sRGB.
+    """
+
+    data: Tensor
+
+    def __len__(self) -> int:
+        return int(self.data.shape[0])
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) in pixels."""
+        return int(self.data.shape[-1]), int(self.data.shape[-2])
+
+    def numpy(self) -> np.ndarray:
+        """The pictures as 8-bit arrays, [B, H, W, 3] uint8."""
+        data = self.data.detach().clamp(0, 1).mul(255).round().byte()
+        return data.permute(0, 2, 3, 1).cpu().numpy()
+
+    def save(self, path: str | Path, *, graph: str | None = None) -> list[Path]:
+        """Write PNG, WebP or JPEG by the name's ending; a batch gets `-0`, `-1`, … before it.
+
+        Args:
+            path: The file.
+            graph: Graph JSON to carry inside the picture.
+
+        Raises:
+            NodeflowError: NF605 for an unknown ending, NF108 if the file cannot be written.
+        """
+        from .media import images
+
+        arrays, path = self.numpy(), Path(path)
+        names = [path] if len(arrays) == 1 else [path.with_stem(f"{path.stem}-{i}") for i in range(len(arrays))]
+        for name, array in zip(names, arrays, strict=True):
+            images.write(name, array, graph=graph)
+        return names
+
+
+@dataclass(frozen=True)
+class Mask(Value):
+    """Where to change a picture: [B, 1, H, W] float32, 1 = change, 0 = keep."""
+
+    data: Tensor
+
+
+@dataclass(frozen=True)
+class Audio(Value):
+    """Sound: [B, channels, samples] float32 in -1..1, at `rate` samples a second."""
+
+    data: Tensor
+    rate: int
+
+
+@dataclass(frozen=True)
+class LatentSpace(Value):
+    """What the numbers of a latent mean; latents of different spaces do not mix.
+
+    Args:
+        name: Known spaces have names ("sd1", "sdxl", "pixels"); others the digest of their autoencoder.
+        channels: Channels of a latent.
+        factor: Pixels a latent cell, along one edge.
+        scale: Latents are multiplied by this after encoding.
+        shift: Latents are shifted down by this before scaling.
+    """
+
+    name: str
+    channels: int
+    factor: int
+    scale: float = 1.0
+    shift: float = 0.0
+
+
+@dataclass(frozen=True)
+class Latent(Value):
+    """A point in a latent space, scaled for the denoiser.
+
+    Args:
+        data: [B, C, H, W] float32.
+        space: What the numbers mean.
+        mask: [B, 1, H, W], 1 = repaint here; None = everywhere.
+        masked: [B, C, H, W], the picture with the masked part blanked, for denoisers that were trained to repaint.
+    """
+
+    data: Tensor
+    space: LatentSpace
+    mask: Tensor | None = None
+    masked: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Conditioning(Value):
+    """What to paint.
+
+    Args:
+        states: Text states, [B, T, D].
+        pooled: One vector a prompt, [B, D'], where the denoiser wants it.
+    """
+
+    states: Tensor
+    pooled: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class SchedulerConfig(Value):
+    """A scheduler's published configuration, `_class_name` included."""
+
+    config: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Schedule(Value):
+    """The noise levels a sampler walks down, and the scheduler that walks.
+
+    Args:
+        config: The scheduler's configuration, `_class_name` included.
+        request: The arguments that made the levels: `num_inference_steps`, `timesteps`, `sigmas`, `mu`.
+        timesteps: What the denoiser is told at each model call, [n].
+        sigmas: The noise levels, [n + 1], as the scheduler counts them.
+    """
+
+    config: Mapping[str, Any]
+    request: Mapping[str, Any]
+    timesteps: tuple[float, ...] = ()
+    sigmas: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Weights(Value):
+    """A handle on a network whose weights are borrowed while used: `with run.weights(handle) as net`.
+
+    Args:
+        folder: Where its `config.json` and weights are.
+        kind: The network's class name.
+        config: The published configuration.
+        digest: Identifies the weight files' content.
+        dtype: "float32", "float16" or "bfloat16".
+        variant: The variant of the files, such as "fp16"; empty = plain.
+        patches: Changes to the weights, such as a LoRA, applied in order.
+    """
+
+    folder: str
+    kind: str
+    config: Mapping[str, Any]
+    digest: str
+    dtype: str = "float32"
+    variant: str = ""
+    patches: tuple[Value, ...] = ()
+
+
+@dataclass(frozen=True)
+class Denoiser(Weights):
+    """A network that predicts noise, data or velocity from a noisy latent.
+
+    Args:
+        space: The latent space it works in.
+        size: The (width, height) in pixels it was trained for.
+    """
+
+    space: LatentSpace = field(default_factory=lambda: LatentSpace("pixels", 3, 1))
+    size: tuple[int, int] = (0, 0)
+
+
+@dataclass(frozen=True)
+class Autoencoder(Weights):
+    """A network between pictures and latents; kind "Pixels" is the identity, for models without one."""
+
+    space: LatentSpace = field(default_factory=lambda: LatentSpace("pixels", 3, 1))
+
+
+@dataclass(frozen=True)
+class TextEncoder(Weights):
+    """A text encoder with its tokenizer's folder."""
+
+    tokenizer: str = ""
+
+
+def is_array(value: object) -> bool:
+    """Whether a value is a leaf that has bytes and lives on a device."""
+    return hasattr(value, "nbytes") and hasattr(value, "to") and hasattr(value, "device")
+
+
+def arrays(value: object) -> Iterator[Any]:
+    """Every array inside a value."""
+    if is_array(value):
+        yield value
+    elif isinstance(value, Value):
+        for name in value.__dataclass_fields__:
+            yield from arrays(getattr(value, name))
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from arrays(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from arrays(item)
+
+
+def mapped(value: T, change: Callable[[Any], Any]) -> T:
+    """The same value with each array replaced by `change(array)`; the very same object where nothing changed."""
+    result: Any = value
+    if is_array(value):
+        result = change(value)
+    elif isinstance(value, Value):
+        fields = {name: getattr(value, name) for name in value.__dataclass_fields__}
+        new = {name: mapped(item, change) for name, item in fields.items()}
+        if any(new[name] is not fields[name] for name in new):
+            result = dataclasses.replace(value, **new)
+    elif isinstance(value, list | tuple):
+        items = [mapped(item, change) for item in value]
+        if any(a is not b for a, b in zip(items, value, strict=True)):
+            result = type(value)(items)
+    return result
+
+
+def nbytes(value: object) -> int:
+    """Bytes of the arrays inside a value."""
+    return sum(array.nbytes for array in arrays(value))
+
+
+def device_of(value: object) -> str:
+    """The device of a value's arrays, "cpu" for one without."""
+    return next((str(array.device) for array in arrays(value)), "cpu")
+
+
+def moved(value: T, device: str) -> T:
+    """The same value with its arrays on `device`."""
+    return mapped(value, lambda array: array if str(array.device) == device else array.to(device))
+
+
+def stamp(value: object) -> tuple[int, ...]:
+    """Changes when an array inside the value is written to; torch counts the writes of each tensor."""
+    return tuple(getattr(array, "_version", 0) for array in arrays(value))
+
+
+def describe(value: object) -> str:
+    """A value in a few words, for errors and logs: "Latent float32 [1, 4, 64, 64] on cuda:0"."""
+    if value is None or isinstance(value, bool | int | float | str):
+        text = repr(value)
+        return text if len(text) <= 60 else f"{text[:57]}…"
+    if isinstance(value, list | tuple):
+        return f"list of {len(value)}" + (f" × {describe(value[0])}" if value else "")
+    first = next(arrays(value), None)
+    if first is None:
+        return type(value).__name__
+    dtype = str(getattr(first, "dtype", "")).removeprefix("torch.")
+    place = "" if str(first.device) == "cpu" else f" on {first.device}"
+    return f"{type(value).__name__} {dtype} {list(getattr(first, 'shape', ()))}{place}"
