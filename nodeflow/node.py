@@ -2,7 +2,7 @@
 
 `@node("family/name")` reads the annotations, defaults and docstring of a function into a `NodeSpec`: ports, widgets,
 help, version. There is no second list of ports. The decorated name stays a plain function that can be called and
-tested without a graph; its `Node` is at `function.node`.
+tested without a graph; its `NodeType` is at `function.node`.
 
     @node("image/invert")
     def invert(image: Image, amount: Annotated[float, Range(0, 1)] = 1.0) -> Image:
@@ -190,7 +190,7 @@ class NodeSpec(msgspec.Struct, frozen=True, omit_defaults=True):
         return next((port for port in self.outputs if port.name == name), None)
 
 
-class Node:
+class NodeType:
     """A spec with the code behind it.
 
     Args:
@@ -271,7 +271,7 @@ def node(
             source=f"{function.__code__.co_filename}:{function.__code__.co_firstlineno}",
             **_signature(id, function),
         )
-        made = Node(spec, function)
+        made = NodeType(spec, function)
         made.fingerprint, made.describe = fingerprint, describe
         made.chosen = None if isinstance(passes, str) else passes
         function.node = made  # type: ignore[attr-defined]
@@ -281,7 +281,7 @@ def node(
     return declare
 
 
-def _migration(made: Node, old: int) -> Callable[[Migration], Migration]:
+def _migration(made: NodeType, old: int) -> Callable[[Migration], Migration]:
     """A decorator for the function that lifts a node's saved dict from version `old` to `old + 1`."""
 
     def keep(change: Migration) -> Migration:
