@@ -21,15 +21,8 @@ def load(pack: Pack, file: Path) -> list[NodeType]:
     Raises:
         NodeflowError: NF301 when importing it fails or tries to end the program, NF303 for a wrong declaration.
     """
-    for name, folder in ((ROOT, None), (f"{ROOT}.{pack.name}", pack.folder)):
-        if name not in sys.modules:
-            _package(name, folder)
-    parts = file.relative_to(pack.folder).with_suffix("").parts
-    name = ".".join((ROOT, pack.name, *(part for part in parts if part != "__init__")))
     try:
-        module = sys.modules[name] if parts == ("__init__",) else importlib.import_module(name)
-        if parts == ("__init__",):
-            _execute(module, file)
+        module = _module(pack, file)
     except NodeflowError:
         raise
     except (Exception, SystemExit) as error:
@@ -40,7 +33,7 @@ def load(pack: Pack, file: Path) -> list[NodeType]:
             where=f"pack {pack.name}",
             fix="mend or remove the pack; the others work",
         ) from error
-    return [kind for kind in _declared(module) if kind.function.__module__ == name]
+    return [kind for kind in _declared(module) if kind.function.__module__ == module.__name__]
 
 
 def unload(pack: Pack) -> None:
@@ -50,14 +43,28 @@ def unload(pack: Pack) -> None:
         del sys.modules[name]
 
 
-def _package(name: str, folder: Path | None) -> None:
-    module = ModuleType(name)
+def _module(pack: Pack, file: Path) -> ModuleType:
+    _package(ROOT, None)
+    package = _package(f"{ROOT}.{pack.name}", pack.folder)
+    if file.name == "__init__.py":
+        return package
+    return importlib.import_module(".".join((package.__name__, *file.relative_to(pack.folder).with_suffix("").parts)))
+
+
+def _package(name: str, folder: Path | None) -> ModuleType:
+    """A package that exists only in `sys.modules`; a pack's own `__init__.py` is run in it."""
+    if name in sys.modules:
+        return sys.modules[name]
+    module = sys.modules[name] = ModuleType(name)
     module.__path__ = [str(folder)] if folder else []
-    sys.modules[name] = module
-
-
-def _execute(module: ModuleType, file: Path) -> None:
-    exec(compile(file.read_bytes(), str(file), "exec"), module.__dict__)
+    start = folder / "__init__.py" if folder else None
+    if start and start.is_file():
+        try:
+            exec(compile(start.read_bytes(), str(start), "exec"), module.__dict__)
+        except BaseException:
+            del sys.modules[name]
+            raise
+    return module
 
 
 def _declared(module: ModuleType) -> Iterator[NodeType]:
