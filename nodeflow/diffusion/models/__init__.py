@@ -1,0 +1,39 @@
+"""The networks, one a file, under their published names, configuration keys and parameter names.
+
+A repository in the diffusers layout loads with no key conversion. A network's module is imported when its class is
+first asked for. May import `nodeflow.errors` and torch; knows nothing of files: `checkpoints` reads those.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from nodeflow.errors import NodeflowError
+
+if TYPE_CHECKING:
+    from .base import Model
+
+MODELS: dict[str, str] = {
+    "AutoencoderKL": "autoencoder_kl",
+    "UNet2DConditionModel": "unet2d_condition",
+    "UNet2DModel": "unet2d",
+}
+"""Class name as in `config.json` -> module of this package."""
+
+
+def model_class(name: str) -> type[Model]:
+    """The network of this published class name.
+
+    Raises:
+        NodeflowError: NF406, no such network.
+    """
+    if name not in MODELS:
+        raise NodeflowError("NF406", f"there is no network called {name!r}", fix=f"known are {', '.join(MODELS)}")
+    return getattr(import_module(f"{__name__}.{MODELS[name]}"), name)
+
+
+def __getattr__(name: str) -> Any:
+    if name in MODELS:
+        return model_class(name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

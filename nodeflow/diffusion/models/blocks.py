@@ -1,0 +1,132 @@
+"""The three blocks of a U: residual layers with attention between them, on the way down, at the bottom, up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import zip_longest
+
+import torch
+from torch import Tensor, nn
+
+
+class DownBlock(nn.Module):
+    """Layers of one resolution, then a step down.
+
+    Args:
+        resnets: Residual blocks.
+        attentions: One for each residual block, or none at all.
+        downsampler: What halves height and width at the end, or None.
+    """
+
+    def __init__(
+        self, resnets: Iterable[nn.Module], attentions: Iterable[nn.Module], downsampler: nn.Module | None
+    ) -> None:
+        super().__init__()
+        self.resnets = nn.ModuleList(resnets)
+        self.attentions = nn.ModuleList(attentions)
+        self.downsamplers = nn.ModuleList([downsampler] if downsampler else [])
+
+    def forward(
+        self,
+        x: Tensor,
+        temb: Tensor | None = None,
+        context: Tensor | None = None,
+        mask: Tensor | None = None,
+        skips: list[Tensor] | None = None,
+    ) -> Tensor:
+        """Transform features and remember them.
+
+        Args:
+            x: Features, [B, C, H, W].
+            temb: Activated time embedding, [B, D].
+            context: Tokens of the text, [B, M, D].
+            mask: Which tokens may be read.
+            skips: Takes the output of every layer, for the way up.
+
+        Returns:
+            Features, [B, C', H/2, W/2].
+        """
+        for resnet, attend in zip_longest(self.resnets, self.attentions):
+            x = resnet(x, temb)
+            if attend is not None:
+                x = attend(x, context, mask)
+            if skips is not None:
+                skips.append(x)
+        for downsample in self.downsamplers:
+            x = downsample(x, temb)
+            if skips is not None:
+                skips.append(x)
+        return x
+
+
+class MidBlock(nn.Module):
+    """Residual blocks with attention between them, at the lowest resolution.
+
+    Args:
+        resnets: Residual blocks, one more than attentions (or two without).
+    """
+
+    def __init__(self, resnets: Iterable[nn.Module], attentions: Iterable[nn.Module]) -> None:
+        super().__init__()
+        self.resnets = nn.ModuleList(resnets)
+        self.attentions = nn.ModuleList(attentions)
+
+    def forward(
+        self, x: Tensor, temb: Tensor | None = None, context: Tensor | None = None, mask: Tensor | None = None
+    ) -> Tensor:
+        """[B, C, H, W] -> [B, C, H, W]; arguments as in `DownBlock`."""
+        x = self.resnets[0](x, temb)
+        for resnet, attend in zip_longest(self.resnets[1:], self.attentions):
+            if attend is not None:
+                x = attend(x, context, mask)
+            x = resnet(x, temb)
+        return x
+
+
+class UpBlock(nn.Module):
+    """Layers of one resolution, then a step up.
+
+    Args:
+        resnets: Residual blocks.
+        attentions: One for each residual block, or none at all.
+        upsampler: What doubles height and width at the end, or None.
+    """
+
+    def __init__(
+        self, resnets: Iterable[nn.Module], attentions: Iterable[nn.Module], upsampler: nn.Module | None
+    ) -> None:
+        super().__init__()
+        self.resnets = nn.ModuleList(resnets)
+        self.attentions = nn.ModuleList(attentions)
+        self.upsamplers = nn.ModuleList([upsampler] if upsampler else [])
+
+    def forward(
+        self,
+        x: Tensor,
+        temb: Tensor | None = None,
+        context: Tensor | None = None,
+        mask: Tensor | None = None,
+        skips: list[Tensor] | None = None,
+    ) -> Tensor:
+        """Join features with those remembered on the way down, and transform them.
+
+        Args:
+            x: Features, [B, C, H, W].
+            temb: Activated time embedding, [B, D].
+            context: Tokens of the text, [B, M, D].
+            mask: Which tokens may be read.
+            skips: Each layer takes the last one and removes it.
+
+        Returns:
+            Features, [B, C', 2H, 2W], or of the size of the next skip.
+        """
+        for resnet, attend in zip_longest(self.resnets, self.attentions):
+            if skips is not None:
+                x = torch.cat([x, skips.pop()], dim=1)
+            x = resnet(x, temb)
+            if attend is not None:
+                x = attend(x, context, mask)
+        size: Sequence[int] | None = skips[-1].shape[-2:] if skips else None
+        for upsample in self.upsamplers:
+            x = upsample(x, temb, size)
+        return x

@@ -1,0 +1,201 @@
+"""The U that both published U-nets are: down through the resolutions, a middle, and up again with skips.
+
+Ronneberger et al. 2015; with time and attention as in DDPM (Ho et al. 2020, appendix B).
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from functools import partial
+from typing import Annotated, Literal
+
+from msgspec import Meta
+from torch import Tensor, nn
+
+from nodeflow.errors import NodeflowError
+
+from . import base
+from .base import Count, Eps, Levels, Probability, Width
+from .blocks import DownBlock, MidBlock, UpBlock
+from .embeddings import ClassEmbedType, timestep_embedding, timestep_vector
+from .layers import Activation, Downsample2D, ResnetBlock2D, Upsample2D
+
+
+class UNetConfig(base.LevelConfig, frozen=True, kw_only=True):
+    """Published keys that `UNet2DModel` and `UNet2DConditionModel` have in common."""
+
+    sample_size: int | tuple[int, ...] | None = None
+    in_channels: Width = 4
+    out_channels: Width = 4
+    block_out_channels: Levels = (320, 640, 1280, 1280)
+    down_block_types: tuple[str, ...]
+    up_block_types: tuple[str, ...]
+    center_input_sample: bool = False
+    flip_sin_to_cos: bool = True
+    freq_shift: float = 0
+    layers_per_block: Count | tuple[Count, ...] = 2
+    downsample_padding: Annotated[int, Meta(ge=0, le=1)] = 1
+    mid_block_scale_factor: float = 1
+    dropout: Probability = 0.0
+    act_fn: Activation = "silu"
+    norm_eps: Eps = 1e-5
+    resnet_time_scale_shift: Literal["default", "scale_shift"] = "default"
+    time_embedding_type: Literal["positional"] = "positional"
+    time_embedding_dim: Width | None = None
+    class_embed_type: ClassEmbedType | None = None
+    num_class_embeds: Width | None = None
+
+    def check(self) -> None:
+        super().check()
+        self.require_levels("down_block_types", "up_block_types", "layers_per_block")
+
+    @property
+    def levels(self) -> int:
+        """Number of resolutions."""
+        return len(self.block_out_channels)
+
+    @property
+    def time_channels(self) -> int:
+        """Width of the time embedding."""
+        return self.time_embedding_dim or 4 * self.block_out_channels[0]
+
+    def at_level(self, key: str, level: int) -> int:
+        """The entry of a level, where one value may stand for all."""
+        value = getattr(self, key)
+        return value[level] if isinstance(value, tuple) else value
+
+    def levels_with(self, word: str) -> set[int]:
+        """The levels that have a block whose type contains this word, on the way down or up."""
+        down, up = self.down_block_types, self.up_block_types[::-1]
+        return {level for level in range(self.levels) if word in down[level] or word in up[level]}
+
+    def resamples_by_resnet(self, block_type: str) -> bool:
+        """Whether a residual block, and not a convolution, changes the resolution."""
+        return False
+
+
+class UNet(base.Model):
+    """A U-net without the question what conditions it: a subclass brings attention and the middle.
+
+    Args:
+        config: Its configuration.
+        temb_channels: Width of the embedding that the residual blocks take.
+    """
+
+    def __init__(self, config: UNetConfig, temb_channels: int) -> None:
+        super().__init__()
+        self._c = c = config
+        self._resnet = partial(
+            ResnetBlock2D,
+            temb_channels=temb_channels,
+            groups=c.norm_num_groups,
+            eps=c.norm_eps,
+            act=c.act_fn,
+            dropout=c.dropout,
+            scale_shift=c.resnet_time_scale_shift == "scale_shift",
+        )
+        widths = c.block_out_channels
+        self.conv_in = nn.Conv2d(c.in_channels, widths[0], 3, padding=1)
+        self.down_blocks = nn.ModuleList(self._down_block(level) for level in range(len(widths)))
+        self.mid_block = self._mid_block()
+        self.up_blocks = nn.ModuleList(self._up_block(level) for level in reversed(range(len(widths))))
+        self.conv_norm_out = nn.GroupNorm(c.norm_num_groups, widths[0], c.norm_eps)
+        self.conv_act: nn.Module = nn.SiLU()
+        self.class_embedding: nn.Module | None = None
+        self.conv_out = nn.Conv2d(widths[0], c.out_channels, 3, padding=1)
+
+    @abstractmethod
+    def _attention(self, block_type: str, level: int, layer: int, up: bool) -> nn.Module | None:
+        """What follows a residual block, or None."""
+
+    @abstractmethod
+    def _mid_block(self) -> MidBlock | None:
+        """The block at the lowest resolution."""
+
+    def _down_block(self, level: int) -> DownBlock:
+        c, kind, width = self._c, self._c.down_block_types[level], self._c.block_out_channels[level]
+        before = c.block_out_channels[max(level - 1, 0)]
+        layers = c.at_level("layers_per_block", level)
+        resnets = [self._resnet(before if i == 0 else width, width) for i in range(layers)]
+        sampler: nn.Module | None = None
+        if level < c.levels - 1:
+            by_resnet = c.resamples_by_resnet(kind)
+            sampler = (
+                self._resnet(width, width, resample="down") if by_resnet else Downsample2D(width, c.downsample_padding)
+            )
+        return DownBlock(resnets, self._attentions(kind, level, layers, up=False), sampler)
+
+    def _up_block(self, level: int) -> UpBlock:
+        c, kind, width = self._c, self._c.up_block_types[-1 - level], self._c.block_out_channels[level]
+        below, above = c.block_out_channels[min(level + 1, c.levels - 1)], c.block_out_channels[max(level - 1, 0)]
+        layers = c.at_level("layers_per_block", level) + 1
+        skips = [width] * (layers - 1) + [above]
+        resnets = [self._resnet((below if i == 0 else width) + skip, width) for i, skip in enumerate(skips)]
+        sampler: nn.Module | None = None
+        if level > 0:
+            sampler = self._resnet(width, width, resample="up") if c.resamples_by_resnet(kind) else Upsample2D(width)
+        return UpBlock(resnets, self._attentions(kind, level, layers, up=True), sampler)
+
+    def _attentions(self, kind: str, level: int, layers: int, up: bool) -> list[nn.Module]:
+        found = (self._attention(kind, level, layer, up) for layer in range(layers))
+        return [module for module in found if module is not None]
+
+    def _position(self, timestep: Tensor | float | int, sample: Tensor) -> Tensor:
+        """Sinusoidal position of the timesteps in the sample's number format, [B, first width]."""
+        c, t = self._c, timestep_vector(timestep, sample)
+        return timestep_embedding(t, c.block_out_channels[0], c.flip_sin_to_cos, c.freq_shift).to(sample.dtype)
+
+    def _class_vector(self, labels: Tensor | None, sample: Tensor) -> Tensor | None:
+        """The embedding of class labels, [B, D]; None for a network without classes."""
+        if (self.class_embedding is None) != (labels is None):
+            wants, given = ("wants", "none were given") if labels is None else ("knows no", "some were given")
+            raise NodeflowError("NF414", f"{type(self).__name__} {wants} class labels, but {given}")
+        if labels is None:
+            return None
+        if self._c.class_embed_type == "timestep":
+            labels = self._position(labels, sample)
+        return self.class_embedding(labels).to(sample.dtype)
+
+    def _refuse_other_channels(self, sample: Tensor) -> None:
+        if sample.ndim != 4 or sample.shape[1] != self._c.in_channels:
+            raise NodeflowError(
+                "NF414",
+                f"{type(self).__name__} takes [B, {self._c.in_channels}, H, W], not {list(sample.shape)}",
+            )
+
+    def _walk(
+        self,
+        x: Tensor,
+        temb: Tensor,
+        context: Tensor | None = None,
+        mask: Tensor | None = None,
+        down_residuals: Sequence[Tensor] | None = None,
+        mid_residual: Tensor | None = None,
+    ) -> Tensor:
+        """Down, middle and up.
+
+        Args:
+            x: Noisy sample, [B, C_in, H, W].
+            temb: Activated embedding, [B, D].
+            context: Tokens of the text, [B, M, D'].
+            mask: Which tokens may be read, boolean, [B, 1, 1, M].
+            down_residuals: Added to the skips, one for each (Zhang et al. 2023, ControlNet).
+            mid_residual: Added after the middle.
+
+        Returns:
+            [B, C_out, H, W].
+        """
+        x = self.conv_in(2 * x - 1 if self._c.center_input_sample else x)
+        skips = [x]
+        for block in self.down_blocks:
+            x = block(x, temb, context, mask, skips)
+        if down_residuals is not None:
+            skips = [skip + residual for skip, residual in zip(skips, down_residuals, strict=True)]
+        if self.mid_block is not None:
+            x = self.mid_block(x, temb, context, mask)
+        if mid_residual is not None:
+            x = x + mid_residual
+        for block in self.up_blocks:
+            x = block(x, temb, context, mask, skips)
+        return self.conv_out(self.conv_act(self.conv_norm_out(x)))
