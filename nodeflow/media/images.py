@@ -118,6 +118,17 @@ def graph_in(path: str | os.PathLike[str]) -> str:
     return str(text)
 
 
+def fingerprint(path: str | os.PathLike[str]) -> str:
+    """Hash of a file's bytes; NF107 when it cannot be read."""
+    import hashlib
+
+    try:
+        with Path(path).open("rb") as file:
+            return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+    except OSError as error:
+        raise NodeflowError("NF107", error.strerror or "cannot be read", where=str(path)) from error
+
+
 @contextlib.contextmanager
 def _opened(path: str | os.PathLike[str], *, load: bool = True) -> Iterator[Any]:
     """The opened picture; whatever Pillow or its warnings say comes out as one located error."""

@@ -15,7 +15,7 @@ import msgspec
 
 from ..atomic import atomic_write
 from ..errors import Fault, NodeflowError
-from ..node import NodeSpec
+from ..declaration import NodeSpec
 from .find import Pack, engine_stamp
 from .load import load
 

@@ -12,7 +12,7 @@ import msgspec
 
 from .. import content
 from ..errors import Fault, NodeflowError
-from ..node import NodeSpec, NodeType
+from ..declaration import NodeSpec, NodeType
 from . import catalogue
 from .find import Pack, packs
 from .load import load

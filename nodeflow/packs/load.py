@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 from ..errors import NodeflowError
-from ..node import NodeType
+from ..declaration import NodeType
 from .find import Pack
 
 ROOT = "nodeflow_packs"
