@@ -19,7 +19,7 @@ from . import base
 from .base import Count, Eps, Levels, Probability, Width
 from .blocks import DownBlock, MidBlock, UpBlock
 from .embeddings import ClassEmbedType, timestep_embedding, timestep_vector
-from .layers import Activation, Downsample2D, ResnetBlock2D, Upsample2D
+from .layers import Activation, Downsample2D, ResnetBlock2D, Upsample2D, activation
 
 
 class UNetConfig(base.LevelConfig, frozen=True, kw_only=True):
@@ -102,6 +102,7 @@ class UNet(base.Model):
         self.up_blocks = nn.ModuleList(self._up_block(level) for level in reversed(range(len(widths))))
         self.conv_norm_out = nn.GroupNorm(c.norm_num_groups, widths[0], c.norm_eps)
         self.conv_act: nn.Module = nn.SiLU()
+        self.temb_act = activation(c.act_fn)
         self.class_embedding: nn.Module | None = None
         self.conv_out = nn.Conv2d(widths[0], c.out_channels, 3, padding=1)
 
@@ -148,11 +149,11 @@ class UNet(base.Model):
 
     def _class_vector(self, labels: Tensor | None, sample: Tensor) -> Tensor | None:
         """The embedding of class labels, [B, D]; None for a network without classes."""
-        if (self.class_embedding is None) != (labels is None):
-            wants, given = ("wants", "none were given") if labels is None else ("knows no", "some were given")
-            raise NodeflowError("NF414", f"{type(self).__name__} {wants} class labels, but {given}")
-        if labels is None:
+        if self.class_embedding is None and labels is None:
             return None
+        if self.class_embedding is None or labels is None:
+            wants = "needs class labels, but got none" if labels is None else "knows no class labels, but got some"
+            raise NodeflowError("NF414", f"this {type(self).__name__} {wants}")
         if self._c.class_embed_type == "timestep":
             labels = self._position(labels, sample)
         return self.class_embedding(labels).to(sample.dtype)
@@ -167,7 +168,7 @@ class UNet(base.Model):
     def _walk(
         self,
         x: Tensor,
-        temb: Tensor,
+        emb: Tensor,
         context: Tensor | None = None,
         mask: Tensor | None = None,
         down_residuals: Sequence[Tensor] | None = None,
@@ -177,7 +178,7 @@ class UNet(base.Model):
 
         Args:
             x: Noisy sample, [B, C_in, H, W].
-            temb: Activated embedding, [B, D].
+            emb: Embedding of time and all else that is a vector, [B, D]; activated once here for all blocks.
             context: Tokens of the text, [B, M, D'].
             mask: Which tokens may be read, boolean, [B, 1, 1, M].
             down_residuals: Added to the skips, one for each (Zhang et al. 2023, ControlNet).
@@ -186,6 +187,7 @@ class UNet(base.Model):
         Returns:
             [B, C_out, H, W].
         """
+        temb = self.temb_act(emb)
         x = self.conv_in(2 * x - 1 if self._c.center_input_sample else x)
         skips = [x]
         for block in self.down_blocks:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Literal
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .attention import AttentionBlock
@@ -83,7 +82,7 @@ class UNet2DModel(UNet):
         self._refuse_other_channels(sample)
         emb = self.time_embedding(self._position(timestep, sample))
         labels = self._class_vector(class_labels, sample)
-        return self._walk(sample, F.silu(emb if labels is None else emb + labels))
+        return self._walk(sample, emb if labels is None else emb + labels)
 
     def _attention(self, block_type: str, level: int, layer: int, up: bool) -> nn.Module | None:
         c, width = self._c, self._c.block_out_channels[level]

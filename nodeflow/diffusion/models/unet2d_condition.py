@@ -1,4 +1,7 @@
-"""UNet2DConditionModel: the U-net that reads a text: Stable Diffusion (Rombach et al. 2022), SDXL (Podell et al. 2023)."""
+"""UNet2DConditionModel: the U-net that reads a text.
+
+Stable Diffusion (Rombach et al. 2022) and SDXL (Podell et al. 2023).
+"""
 
 from __future__ import annotations
 
@@ -25,9 +28,19 @@ Depth = int | tuple[int, ...]
 class UNet2DConditionConfig(UNetConfig, frozen=True, kw_only=True):
     """Published keys of `UNet2DConditionModel`."""
 
-    down_block_types: tuple[DownType, ...] = (*["CrossAttnDownBlock2D"] * 3, "DownBlock2D")
+    down_block_types: tuple[DownType, ...] = (
+        "CrossAttnDownBlock2D",
+        "CrossAttnDownBlock2D",
+        "CrossAttnDownBlock2D",
+        "DownBlock2D",
+    )
     mid_block_type: Literal["UNetMidBlock2DCrossAttn", "UNetMidBlock2D"] | None = "UNetMidBlock2DCrossAttn"
-    up_block_types: tuple[UpType, ...] = ("UpBlock2D", *["CrossAttnUpBlock2D"] * 3)
+    up_block_types: tuple[UpType, ...] = (
+        "UpBlock2D",
+        "CrossAttnUpBlock2D",
+        "CrossAttnUpBlock2D",
+        "CrossAttnUpBlock2D",
+    )
     only_cross_attention: bool | tuple[bool, ...] = False
     cross_attention_dim: Width | tuple[Width, ...] = 1280
     transformer_layers_per_block: int | tuple[Depth, ...] = 1
@@ -120,7 +133,9 @@ class UNet2DConditionModel(UNet):
             c.class_embed_type, c.num_class_embeds, first, width, in_channels=projected, act=c.act_fn
         )
         self.add_embedding = TimestepEmbedding(projected, width) if c.addition_embed_type and projected else None
-        self.encoder_hid_proj = nn.Linear(c.encoder_hid_dim, c.cross_attention_dim) if c.encoder_hid_dim else None
+        self.encoder_hid_proj = (
+            nn.Linear(c.encoder_hid_dim, c.at_level("cross_attention_dim", 0)) if c.encoder_hid_dim else None
+        )
         self.time_embed_act = activation(c.time_embedding_act_fn) if c.time_embedding_act_fn else nn.Identity()
         self.conv_act = activation(c.act_fn)
 
@@ -162,10 +177,10 @@ class UNet2DConditionModel(UNet):
             emb = torch.cat([emb, labels], dim=-1) if self._c.class_embeddings_concat else emb + labels
         if self.add_embedding is not None:
             emb = emb + self.add_embedding(self._size_vector(added_cond_kwargs or {}, emb))
-        temb = self.conv_act(self.time_embed_act(emb))
+        emb = self.time_embed_act(emb)
         context = self._context(encoder_hidden_states, sample)
         mask = None if encoder_attention_mask is None else encoder_attention_mask.bool()[:, None, None, :]
-        return self._walk(sample, temb, context, mask, down_block_additional_residuals, mid_block_additional_residual)
+        return self._walk(sample, emb, context, mask, down_block_additional_residuals, mid_block_additional_residual)
 
     def _context(self, tokens: Tensor, sample: Tensor) -> Tensor:
         width = self._c.encoder_hid_dim or self._c.cross_attention_dim
