@@ -144,7 +144,7 @@ class AutoencoderKL(base.Model):
 
     def __init__(self, config: AutoencoderKLConfig) -> None:
         super().__init__()
-        c = config
+        self._c = c = config
         self.encoder = Encoder(c)
         self.decoder = Decoder(c)
         self.quant_conv = nn.Conv2d(2 * c.latent_channels, 2 * c.latent_channels, 1) if c.use_quant_conv else None
@@ -158,8 +158,9 @@ class AutoencoderKL(base.Model):
             x: Pictures, [B, C_in, H, W], −1..1; height and width multiples of `downsampling`.
 
         Raises:
-            NodeflowError: NF414, the picture's size is no multiple.
+            NodeflowError: NF414, the picture has other channels, or its size is no multiple.
         """
+        self._require_map(x, self._c.in_channels)
         if any(side % self.downsampling for side in x.shape[-2:]):
             raise NodeflowError(
                 "NF414",
@@ -178,7 +179,11 @@ class AutoencoderKL(base.Model):
 
         Returns:
             Pictures, [B, C_out, f H, f W], about −1..1, not clipped.
+
+        Raises:
+            NodeflowError: NF414, the latent has other channels.
         """
+        self._require_map(z, self._c.latent_channels)
         return self.decoder(z if self.post_quant_conv is None else self.post_quant_conv(z))
 
     def forward(self, x: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, DiagonalGaussian]:

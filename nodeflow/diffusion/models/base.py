@@ -119,6 +119,11 @@ class Model(nn.Module):
         self.load_state_dict(state, assign=True)
         return self
 
+    def _require_map(self, x: Tensor, channels: int) -> None:
+        """Raise NF414 unless `x` is a batch of feature maps with so many channels."""
+        if x.ndim != 4 or x.shape[1] != channels:
+            raise NodeflowError("NF414", f"{type(self).__name__} takes [B, {channels}, H, W], but got {list(x.shape)}")
+
 
 def _options(kind: type[Config], config: Mapping[str, Any]) -> Config:
     try:

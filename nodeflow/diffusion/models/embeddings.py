@@ -8,6 +8,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from nodeflow.errors import NodeflowError
+
 from .layers import Activation, activation
 
 ClassEmbedType = Literal["timestep", "identity", "projection", "simple_projection"]
@@ -19,8 +21,13 @@ def timestep_vector(timestep: Tensor | float | int, sample: Tensor) -> Tensor:
     Args:
         timestep: A number, a scalar tensor, or [B].
         sample: The batch, [B, ...].
+
+    Raises:
+        NodeflowError: NF414, neither one timestep nor one for each sample.
     """
     t = torch.as_tensor(timestep, device=sample.device)
+    if t.shape not in ((), (1,), sample.shape[:1]):
+        raise NodeflowError("NF414", f"timestep is {list(t.shape)}, but the batch has {sample.shape[0]} samples")
     return t.expand(sample.shape[0])
 
 

@@ -158,13 +158,6 @@ class UNet(base.Model):
             labels = self._position(labels, sample)
         return self.class_embedding(labels).to(sample.dtype)
 
-    def _refuse_other_channels(self, sample: Tensor) -> None:
-        if sample.ndim != 4 or sample.shape[1] != self._c.in_channels:
-            raise NodeflowError(
-                "NF414",
-                f"{type(self).__name__} takes [B, {self._c.in_channels}, H, W], not {list(sample.shape)}",
-            )
-
     def _walk(
         self,
         x: Tensor,

@@ -79,7 +79,7 @@ class UNet2DModel(UNet):
         Raises:
             NodeflowError: NF414, the sample has another number of channels, or labels are missing or not wanted.
         """
-        self._refuse_other_channels(sample)
+        self._require_map(sample, self._c.in_channels)
         emb = self.time_embedding(self._position(timestep, sample))
         labels = self._class_vector(class_labels, sample)
         return self._walk(sample, emb if labels is None else emb + labels)

@@ -170,7 +170,7 @@ class UNet2DConditionModel(UNet):
         Raises:
             NodeflowError: NF414, the tensors do not fit the network or each other.
         """
-        self._refuse_other_channels(sample)
+        self._require_map(sample, self._c.in_channels)
         emb = self.time_embedding(self._position(timestep, sample), timestep_cond)
         labels = self._class_vector(class_labels, sample)
         if labels is not None:
