@@ -1,0 +1,100 @@
+"""Noise schedulers that swap freely: DDPM, DDIM, Euler, … under the names and configurations people know.
+
+Four small things compose, instead of forty copied classes; read the files in this order:
+
+    space.py       alpha and sigma of a noise level; timestep <-> level
+    spacing.py, warps.py, schedule.py    the levels of one run
+    prediction.py  what the network predicts, turned into x0 and eps
+    solver.py      State, and the pure function step(state, output, noise) -> state
+
+    binding.py     a published configuration, bound to the four
+    scheduler.py   set_timesteps, step, add_noise, … as people know them, on top
+    families.py    how three families of published classes lay their levels
+    ddpm.py, ddim.py, euler.py, …    one solver and its named class each
+
+The pure core:
+
+    scheduler = from_config("EulerDiscreteScheduler", use_karras_sigmas=True)
+    schedule = scheduler.schedule(20)
+    solver = scheduler.solver(schedule)
+    noise = Noise.seeded(3)
+    state = solver.start(noise.draw((1, 4, 64, 64)) * schedule.init_noise_sigma)
+    while not solver.done(state):
+        state = solver.step(state, model(solver.scale(state), solver.timestep(state)), noise)
+
+Scalars are Python floats in float64, taken from float32 tables: exact, and no device is asked for a number. Closed
+sampling loops were rejected: preview, cancelling and resuming need one step a model call.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from .config import Config, ScheduleError
+from .ddim import DDIMScheduler
+from .ddpm import DDPMScheduler
+from .euler import EulerAncestralDiscreteScheduler, EulerDiscreteScheduler
+from .noise import Noise
+from .prediction import Prediction
+from .schedule import Eval, Schedule
+from .scheduler import Scheduler, StepOutput, known_class
+from .solver import NoiseSource, Solver, State
+from .space import VE, VP, Flow, Level
+
+__all__ = [
+    "VE",
+    "VP",
+    "Config",
+    "DDIMScheduler",
+    "DDPMScheduler",
+    "EulerAncestralDiscreteScheduler",
+    "EulerDiscreteScheduler",
+    "Eval",
+    "Flow",
+    "Level",
+    "Noise",
+    "NoiseSource",
+    "Prediction",
+    "Schedule",
+    "ScheduleError",
+    "Scheduler",
+    "Solver",
+    "State",
+    "StepOutput",
+    "from_config",
+    "from_pretrained",
+    "known_class",
+    "names",
+]
+
+
+def names() -> tuple[str, ...]:
+    """The published names that are known here, sorted."""
+    return tuple(sorted(Scheduler.known))
+
+
+def from_config(which: str | Mapping[str, Any], config: Mapping[str, Any] | None = None, **overrides: Any) -> Scheduler:
+    """A scheduler by name, or as a published configuration says.
+
+    Args:
+        which: A class name; or a configuration with `_class_name`.
+        config: Another scheduler's configuration to take over, where a name is given.
+        overrides: Options that win over the configuration.
+
+    Raises:
+        NodeflowError: NF409 unknown class, NF410 an option is not valid.
+    """
+    if isinstance(which, str):
+        return known_class(which).from_config(config or {}, **overrides)
+    return known_class(which.get("_class_name")).from_config(which, **overrides)
+
+
+def from_pretrained(folder: str | os.PathLike[str], subfolder: str | None = None, **overrides: Any) -> Scheduler:
+    """The scheduler that a folder's `scheduler_config.json` describes.
+
+    Raises:
+        NodeflowError: NF401 no such file, NF406 not a configuration, NF409 unknown class, NF410 invalid option.
+    """
+    return Scheduler.from_pretrained(folder, subfolder, **overrides)

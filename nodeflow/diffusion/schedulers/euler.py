@@ -1,0 +1,124 @@
+"""Euler's method in k-space, plain and ancestral. Karras et al. 2022, arXiv 2206.00364, algorithm 2; k-diffusion."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+from torch import Tensor
+
+from .binding import Request
+from .config import TRAINING, refuse
+from .families import KScheduler
+from .prediction import noise_of
+from .schedule import Nodes
+from .solver import NoiseSource, Solver, State
+from .space import Level
+
+
+@dataclass(frozen=True)
+class Euler(Solver):
+    """x' = x + (k' - k) d,  d = (x - x0) / k, order 1: the straight line through x0, which is DDIM without noise.
+
+    With churn, x is first raised from k to k_hat = (1 + gamma) k by noise of its own.
+
+    Args:
+        s_churn: How much noise is added over the whole run.
+        s_tmin: The lowest level at which it is added.
+        s_tmax: The highest level at which it is added.
+        s_noise: Factor on its standard deviation.
+    """
+
+    s_churn: float = 0.0
+    s_tmin: float = 0.0
+    s_tmax: float = math.inf
+    s_noise: float = 1.0
+
+    def advance(self, state: State, output: Tensor, noise: NoiseSource) -> State:
+        call, x = self.here(state), state.x
+        k = call.level.k
+        gamma = min(self.s_churn / (len(self.schedule.sigmas) - 1), math.sqrt(2) - 1)
+        level = call.level
+        if gamma > 0 and self.s_tmin <= k <= self.s_tmax:
+            level = Level(1.0, k * (1 + gamma))
+            x = x + self.s_noise * math.sqrt(level.k**2 - k**2) * noise(x)
+        # the model saw k, and v is scaled by the level it saw
+        seen = call.level if self.prediction.kind == "v_prediction" else level
+        x0 = self.prediction.x0(x, output, seen)
+        return replace(state, x=x + (call.target.k - level.k) * noise_of(x, x0, level), estimate=x0)
+
+
+@dataclass(frozen=True)
+class EulerAncestral(Solver):
+    """Euler's method down to k_down, then noise up to k', of which every step draws some:
+
+    k_up² = k'² (k² - k'²) / k²,  k_down² = k'² - k_up²
+    """
+
+    def advance(self, state: State, output: Tensor, noise: NoiseSource) -> State:
+        call, x = self.here(state), state.x
+        k, k2 = call.level.k, call.target.k
+        up = math.sqrt(max(k2**2 * (k**2 - k2**2), 0)) / k
+        down = math.sqrt(max(k2**2 - up**2, 0))
+        x0 = self.prediction.x0(x, output, call.level)
+        return replace(state, x=x + (down - k) * noise_of(x, x0, call.level) + up * noise(x), estimate=x0)
+
+
+class EulerDiscreteScheduler(KScheduler):
+    """Euler's method: the plain choice, good from 20 steps."""
+
+    defaults: ClassVar[Mapping[str, Any]] = {
+        **TRAINING,
+        "interpolation_type": "linear",
+        "use_karras_sigmas": False,
+        "use_exponential_sigmas": False,
+        "use_beta_sigmas": False,
+        "sigma_min": None,
+        "sigma_max": None,
+        "timestep_spacing": "linspace",
+        "timestep_type": "discrete",
+        "steps_offset": 0,
+        "rescale_betas_zero_snr": False,
+        "final_sigmas_type": "zero",
+    }
+    aliases: ClassVar[Mapping[str, Mapping[str, str]]] = {"prediction_type": {"original_sample": "sample"}}
+    solver_class = Euler
+
+    @property
+    def continuous(self) -> bool:
+        """Whether the model is told 0.25 log k instead of a timestep (EDM, SVD)."""
+        return self.config.timestep_type == "continuous" and self.config.prediction_type == "v_prediction"
+
+    def nodes(self, request: Request) -> Nodes:
+        if request.timesteps is not None and self.continuous:
+            refuse("timesteps cannot be given where timestep_type is continuous", where=type(self).__name__,
+                   fix="give sigmas")  # fmt: skip
+        return super().nodes(request)
+
+    def joined(self, t: np.ndarray, k: np.ndarray) -> Nodes:
+        if self.continuous:
+            t = 0.25 * np.log(k[: len(t)])
+        return super().joined(t, k)
+
+    def interpolated(self, t: np.ndarray) -> np.ndarray:
+        if self.config.interpolation_type == "linear":
+            return super().interpolated(t)
+        # one more level than timesteps: a run so laid ends at the lowest level of the table
+        top, bottom = float(self.space.log_ks[-1]), float(self.space.log_ks[0])
+        return np.exp(np.linspace(top, bottom, len(t) + 1)).astype(np.float32)
+
+
+class EulerAncestralDiscreteScheduler(KScheduler):
+    """Euler's method with fresh noise at every step."""
+
+    defaults: ClassVar[Mapping[str, Any]] = {
+        **TRAINING,
+        "timestep_spacing": "linspace",
+        "steps_offset": 0,
+        "rescale_betas_zero_snr": False,
+    }
+    menus: ClassVar[Mapping[str, tuple[str, ...]]] = {"prediction_type": ("epsilon", "v_prediction")}
+    solver_class = EulerAncestral

@@ -1,0 +1,84 @@
+"""What a network predicts, turned into the clean sample x0 and the noise eps.
+
+With x = alpha x0 + sigma eps and r² = alpha² + sigma²:
+
+    epsilon      m = eps                       x0 = (x - sigma m) / alpha
+    sample       m = x0                        x0 = m
+    v_prediction m = (alpha eps - sigma x0)/r  x0 = (alpha x / r - sigma m) / r    arXiv 2202.00512
+    flow         m = eps - x0                  x0 = (x - sigma m) / (alpha + sigma)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .space import Level
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """How to read a model's output.
+
+    Args:
+        kind: epsilon, sample, v_prediction or flow_prediction.
+        clip: Bound on |x0|, where x0 is clipped.
+        quantile: Share of pixels that decides the bound of dynamic thresholding, where it is on.
+        largest: The highest bound dynamic thresholding may choose.
+    """
+
+    kind: str
+    clip: float | None = None
+    quantile: float | None = None
+    largest: float = 1.0
+
+    @property
+    def bounded(self) -> bool:
+        """Whether x0 is kept inside bounds."""
+        return self.clip is not None or self.quantile is not None
+
+    def x0(self, x: Tensor, output: Tensor, level: Level) -> Tensor:
+        """The clean sample, clipped or thresholded as asked, [B, ...]."""
+        return self.bound(self.raw_x0(x, output, level))
+
+    def raw_x0(self, x: Tensor, output: Tensor, level: Level) -> Tensor:
+        """The clean sample before any bound, [B, ...]."""
+        alpha, sigma = level
+        if self.kind == "sample":
+            return output
+        if self.kind == "v_prediction":
+            return (alpha / level.norm**2) * x - (sigma / level.norm) * output
+        if self.kind == "flow_prediction":
+            return (x - sigma * output) / (alpha + sigma)
+        return (x - sigma * output) / alpha
+
+    def eps(self, x: Tensor, output: Tensor, level: Level) -> Tensor:
+        """The noise, untouched by any bound on x0, [B, ...]."""
+        if self.kind == "epsilon":
+            return output
+        if self.kind == "v_prediction":
+            return (level.alpha / level.norm) * output + (level.sigma / level.norm**2) * x
+        return noise_of(x, self.raw_x0(x, output, level), level)
+
+    def bound(self, x0: Tensor) -> Tensor:
+        """x0 inside its bounds, [B, ...]."""
+        if self.quantile is not None:
+            return thresholded(x0, self.quantile, self.largest)
+        return x0 if self.clip is None else x0.clamp(-self.clip, self.clip)
+
+
+def noise_of(x: Tensor, x0: Tensor, level: Level) -> Tensor:
+    """The noise in x when x0 is its clean sample, eps = (x - alpha x0) / sigma, [B, ...]."""
+    return (x - level.alpha * x0) / level.sigma
+
+
+def thresholded(x0: Tensor, quantile: float, largest: float) -> Tensor:
+    """Dynamic thresholding: clamp each sample to a quantile s of its own |x0|, 1 <= s <= largest, and divide by s.
+
+    Saharia et al. 2022, Imagen, arXiv 2205.11487, section 2.3.
+    """
+    s = torch.quantile(x0.abs().flatten(1), quantile, dim=1).clamp(1, largest)
+    s = s.view(-1, *[1] * (x0.ndim - 1))
+    return x0.clamp(-s, s) / s

@@ -1,0 +1,172 @@
+"""A solver: a pure function from a state and a model's output to the next state.
+
+    state = solver.start(x)
+    while not solver.done(state):
+        output = model(solver.scale(state), solver.timestep(state))
+        state = solver.step(state, output, noise)
+
+One call of the model a step, so that progress, preview, cancelling and resuming stay outside the mathematics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from .config import refuse
+from .prediction import Prediction
+from .schedule import Eval, Nodes, Schedule
+from .space import Level, Space
+
+NoiseSource = Callable[[Tensor], Tensor]
+"""Draws N(0, 1) like a tensor, [B, ...]; see `noise.Noise`."""
+
+
+@dataclass(frozen=True)
+class State:
+    """Where a run stands, whole: saved and loaded, it goes on bit for bit.
+
+    Args:
+        x: The noisy sample before call `index`, [B, ...], in the model's number format.
+        index: The next call of the model.
+        begin: The call the run began at.
+        estimate: The last clean sample x0, [B, ...].
+        history: What a multistep solver remembers, oldest first.
+        stages: What the calls of an unfinished step have brought.
+        anchor: x at the beginning of that step, or of the last one where a corrector will need it.
+    """
+
+    x: Tensor
+    index: int = 0
+    begin: int = 0
+    estimate: Tensor | None = None
+    history: tuple[Tensor, ...] = ()
+    stages: tuple[Tensor, ...] = ()
+    anchor: Tensor | None = None
+
+    def pack(self) -> tuple[dict[str, Tensor], dict[str, int]]:
+        """The state as named tensors and named numbers, ready for a safetensors file and its header."""
+        tensors = {"x": self.x}
+        if self.estimate is not None:
+            tensors["estimate"] = self.estimate
+        if self.anchor is not None:
+            tensors["anchor"] = self.anchor
+        tensors |= {f"history.{i}": tensor for i, tensor in enumerate(self.history)}
+        tensors |= {f"stages.{i}": tensor for i, tensor in enumerate(self.stages)}
+        return tensors, {"index": self.index, "begin": self.begin}
+
+    @classmethod
+    def unpack(cls, tensors: dict[str, Tensor], numbers: dict[str, int]) -> State:
+        """The state that `pack` took apart."""
+
+        def series(name: str) -> tuple[Tensor, ...]:
+            return tuple(tensors[f"{name}.{i}"] for i in range(len(tensors)) if f"{name}.{i}" in tensors)
+
+        return cls(
+            tensors["x"],
+            numbers["index"],
+            numbers["begin"],
+            tensors.get("estimate"),
+            series("history"),
+            series("stages"),
+            tensors.get("anchor"),
+        )
+
+
+@dataclass(frozen=True)
+class Solver:
+    """What all solvers share: where a run stands, the model's input, number formats.
+
+    Args:
+        schedule: The noise levels of the run.
+        prediction: How to read the model's output.
+    """
+
+    schedule: Schedule
+    prediction: Prediction
+
+    order: ClassVar[int] = 1
+
+    @classmethod
+    def lay(cls, nodes: Nodes, space: Space) -> Iterable[Eval]:
+        """The calls of the model between the points of a run: one a step, unless a solver needs more."""
+        points = zip(nodes.timesteps.tolist(), nodes.levels, nodes.targets, strict=True)
+        return (Eval(t, level, target, 0, space.input_scale(level)) for t, level, target in points)
+
+    def start(self, x: Tensor, index: int = 0) -> State:
+        """The state of a run that begins at call `index` with x at that call's level, [B, ...].
+
+        Raises:
+            ScheduleError: NF410 where no step begins at that call.
+        """
+        evals = self.schedule.evals
+        if not 0 <= index < len(evals) or evals[index].stage:
+            begins = [i for i, one in enumerate(evals) if not one.stage]
+            refuse(f"no step begins at call {index}", where="start", fix=f"give one of {_short(begins)}")
+        return State(x, index, index)
+
+    def done(self, state: State) -> bool:
+        """Whether the run has ended."""
+        return state.index >= len(self.schedule.evals)
+
+    def scale(self, state: State) -> Tensor:
+        """What the model sees, [B, ...]."""
+        factor = self.schedule.evals[state.index].input_scale
+        return state.x if factor == 1 else state.x * factor
+
+    def timestep(self, state: State) -> Tensor:
+        """What the model is told, a tensor without dimensions."""
+        return self.schedule.timesteps[state.index]
+
+    def step(self, state: State, model_output: Tensor, noise: NoiseSource | None = None) -> State:
+        """Use one output of the model.
+
+        The arithmetic is in float32 (float64 for a float64 x); the x of the new state has the output's format.
+
+        Args:
+            state: Where the run stands.
+            model_output: What the model made of `scale(state)` and `timestep(state)`, [B, C, ...].
+            noise: Where randomness comes from; solvers of ordinary differential equations never ask.
+
+        Raises:
+            ScheduleError: NF410 where the run has ended, or a random solver is given no noise.
+        """
+        if self.done(state):
+            refuse(f"the run has ended after {len(self.schedule)} calls", where="step", fix="start another run")
+        wide = torch.promote_types(state.x.dtype, torch.float32)
+        new = self.advance(replace(state, x=state.x.to(wide)), model_output.to(wide), noise or _no_noise)
+        return replace(new, x=new.x.to(model_output.dtype), index=state.index + 1)
+
+    def advance(self, state: State, output: Tensor, noise: NoiseSource) -> State:
+        """The solver's own part of `step`: all tensors in float32 or wider, the index not yet moved."""
+        raise NotImplementedError
+
+    def here(self, state: State) -> Eval:
+        """The call that has just been made."""
+        return self.schedule.evals[state.index]
+
+    def back(self, state: State, steps: int) -> Level:
+        """The level some calls ago."""
+        return self.schedule.evals[state.index - steps].level
+
+
+def transfer(x0: Tensor, eps: Tensor, target: Level) -> Tensor:
+    """x at another level, alpha x0 + sigma eps, [B, ...]."""
+    return target.alpha * x0 + target.sigma * eps
+
+
+def remembered(history: tuple[Tensor, ...], new: Tensor, limit: int) -> tuple[Tensor, ...]:
+    """The history with one more entry, the newest `limit` kept."""
+    return (*history, new)[-limit:]
+
+
+def _no_noise(like: Tensor) -> Any:
+    refuse("this solver draws noise and was given none", where="step", fix="give a noise source")
+
+
+def _short(numbers: list[int]) -> str:
+    return ", ".join(map(str, numbers)) if len(numbers) < 9 else f"{numbers[0]}, {numbers[1]}, … {numbers[-1]}"
