@@ -38,10 +38,10 @@ _HOMES = {
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
 if TYPE_CHECKING:
+    from .declaration import Choice, Color, Cosmetic, Lazy, Path, Range, Run, Seed, Text, node
     from .errors import Cancelled, Fault, NodeflowError
     from .flow import Flow, load
     from .graph import Graph
-    from .declaration import Choice, Color, Cosmetic, Lazy, Path, Range, Run, Seed, Text, node
     from .values import (
         Audio,
         Autoencoder,

@@ -1,0 +1,97 @@
+"""The commands by name, and the one place where failures become a line and an exit status."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+import typer
+from click.exceptions import Exit, UsageError
+
+from ..errors import CANCELLED_STATUS, Cancelled, NodeflowError
+from . import documents, library, models, planning, running
+
+app = typer.Typer(
+    name="nodeflow",
+    help=(
+        "The node editor for diffusion.\n\n"
+        "Exit status: 0 done, 1 a node failed, 2 wrong usage, 3 graph refused, 4 node pack failed, "
+        "5 model or scheduler refused, 6 picture or output refused, 130 stopped."
+    ),
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("run")(running.run)
+app.command("check")(planning.check)
+app.command("plan")(planning.plan)
+app.command("nodes")(library.nodes)
+app.command("models")(models.models)
+app.command("new")(documents.new)
+app.command("diff")(documents.diff)
+app.command("merge")(documents.merge)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from .. import __version__
+
+        typer.echo(f"nodeflow {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Show the version."),
+    debug: bool = typer.Option(False, "--debug", help="Show tracebacks."),
+) -> None:
+    """Options before the command."""
+
+
+def run_app(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and leave with its exit status."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in arguments
+    arguments = [argument for argument in arguments if argument != "--debug"]
+    sys.exit(_status(arguments, debug))
+
+
+def _status(arguments: list[str], debug: bool) -> int:
+    try:
+        result = app(arguments, standalone_mode=False, prog_name="nodeflow")
+    except Exit as stop:
+        return stop.exit_code
+    except UsageError as error:
+        _say(f"NF701 {error.format_message()}; see `nodeflow {_command(error)}--help`")
+        return 2
+    except NodeflowError as error:
+        if debug:
+            raise
+        _say(str(error))
+        return error.faults[0].exit_status
+    except (Cancelled, KeyboardInterrupt, typer.Abort):
+        _say("stopped")
+        return CANCELLED_STATUS
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if debug:
+            raise
+        _say(
+            f"NF501 {type(error).__name__}: {error}; this is a fault of nodeflow: run again with --debug and report it"
+        )
+        return 1
+    return result if isinstance(result, int) else 0
+
+
+def _command(error: UsageError) -> str:
+    name = error.ctx.info_name if error.ctx else ""
+    return f"{name} " if name and name != "nodeflow" else ""
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)

@@ -1,0 +1,86 @@
+"""`nodes`: what node types there are, and one of them explained. From the catalogue: no pack is imported."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from ..declaration import Input, NodeSpec, Output
+
+
+def nodes(
+    type: Annotated[str | None, typer.Argument(help="A node type to explain, such as sampling/denoise.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """List the node types, or explain one."""
+    from ..packs import default_library
+
+    library = default_library()
+    for fault in library.faults:
+        typer.echo(fault.line, err=True)
+    if type is not None:
+        spec = library.spec(type)
+        if spec is None:
+            library.type(type)  # raises, with the nearest name
+        else:
+            _print([spec], as_json, lambda: explain(spec))
+        return
+    specs = [spec for id in library.ids() if (spec := library.spec(id))]
+    _print(specs, as_json, lambda: listing(specs))
+
+
+def _print(specs: list[NodeSpec], as_json: bool, text: object) -> None:
+    if as_json:
+        import msgspec
+
+        typer.echo(json.dumps(msgspec.to_builtins(specs if len(specs) != 1 else specs[0]), indent=2))
+    else:
+        typer.echo(text())  # type: ignore[operator]
+
+
+def listing(specs: list[NodeSpec]) -> str:
+    """The types by family, one line each."""
+    families: dict[str, list[NodeSpec]] = defaultdict(list)
+    for spec in specs:
+        families[spec.id.partition("/")[0]].append(spec)
+    width = max((len(spec.id) for spec in specs), default=0)
+    blocks = ["\n".join(f"{spec.id:<{width}}  {spec.doc}" for spec in family) for family in families.values()]
+    return "\n\n".join(blocks)
+
+
+def explain(spec: NodeSpec) -> str:
+    """Everything about one type, for a person."""
+    parts = [f"{spec.id}, version {spec.version}: {spec.title}", spec.about]
+    for title, ports in (("Inputs", spec.inputs), ("Outputs", spec.outputs)):
+        if ports:
+            width = max(len(port.name) for port in ports)
+            lines = [f"  {port.name:<{width}}  {_kind(port)}{_help(port)}" for port in ports]
+            parts.append("\n".join([f"{title}:", *lines]))
+    parts.append(f"From pack {spec.pack}, {spec.source}")
+    return "\n\n".join(part for part in parts if part)
+
+
+def _kind(port: Input | Output) -> str:
+    kind = f"list of {port.type}" if port.many else port.type
+    return f"{kind} or none" if port.optional else kind
+
+
+def _help(port: Input | Output) -> str:
+    from ..declaration import Input
+
+    notes = [port.doc]
+    if isinstance(port, Input):
+        widget = port.widget
+        if widget.options:
+            notes.append(f"One of {', '.join(map(str, widget.options))}.")
+        if widget.low is not None or widget.high is not None:
+            low = "" if widget.low is None else f"{widget.low:g}"
+            high = "" if widget.high is None else f"{widget.high:g}"
+            notes.append(f"{low}…{high}{' ' + widget.unit if widget.unit else ''}.")
+        notes.append("Required." if port.required else "" if port.wired else f"Default {json.dumps(port.default)}.")
+    text = " ".join(note for note in notes if note)
+    return f"  {text}" if text else ""

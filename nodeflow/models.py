@@ -1,0 +1,42 @@
+"""Models by name: those that came with nodeflow, the user's own folder, local folders, the Hub."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import content
+from .errors import NodeflowError
+
+if TYPE_CHECKING:
+    from .diffusion.checkpoints.handles import ModelParts
+
+
+def folders() -> list[Path]:
+    """Where models with a plain name are looked for."""
+    return [content.folder("assets") / "models", content.user_folder("models")]
+
+
+def open_model(
+    model: str, *, variant: str = "", dtype: str = "auto", download: bool = True, missing_ok: bool = False
+) -> ModelParts | None:
+    """The parts of a model as handles, without reading weights; see `nodeflow.diffusion.checkpoints`.
+
+    Args:
+        model: A folder, a name in `folders()`, or "org/name" on the Hub.
+        variant: Preferred variant of the weights.
+        dtype: Number format the handles ask for.
+        download: Whether to fetch what is not on this machine.
+        missing_ok: None instead of an error for a model of the Hub that is not on this machine.
+
+    Raises:
+        NodeflowError: NF401 … NF406.
+    """
+    from .diffusion.checkpoints.handles import open_model as opened
+
+    try:
+        return opened(model, variant=variant, dtype=dtype, search_folders=folders(), download=download)
+    except NodeflowError as error:
+        if missing_ok and error.code == "NF401" and "/" in model and not Path(model).exists():
+            return None
+        raise

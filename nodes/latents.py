@@ -1,0 +1,136 @@
+"""Latents: empty ones to start from, and the way between them and pictures."""
+
+from typing import Annotated, Any, Literal
+
+from nodeflow import Autoencoder, Denoiser, Image, Latent, Mask, Range, Run, Seed, node
+
+from ._fits import same_space
+
+Size = Annotated[int, Range(0, 16384, step=8, unit="px")]
+
+
+def _of_model(model: dict[str, Any] | None, **_: Any) -> dict[str, Any]:
+    return {"latent": {"space": (model or {}).get("space")}}
+
+
+def _of_autoencoder(autoencoder: dict[str, Any] | None, **_: Any) -> dict[str, Any]:
+    return {"latent": {"space": (autoencoder or {}).get("space")}}
+
+
+def _decoded(autoencoder: dict[str, Any] | None, latent: dict[str, Any] | None, **_: Any) -> dict[str, Any]:
+    same_space(latent, autoencoder, "decoder")
+    return {}
+
+
+@node("latent/empty", title="Empty latent", describe=_of_model)
+def empty(model: Denoiser, width: Size = 0, height: Size = 0, batch: Annotated[int, Range(1, 256)] = 1) -> Latent:
+    """An empty latent, to paint from nothing.
+
+    Args:
+        model: Whose latent space it is in.
+        width: 0 = the model's own size.
+        height: 0 = the model's own size.
+        batch: How many pictures at once.
+    """
+    from nodeflow.diffusion.latents import empty_latent
+
+    return empty_latent(model, width, height, batch)
+
+
+@node("latent/fit", title="Fit image to model")
+def fit(
+    model: Denoiser,
+    image: Image,
+    width: Size = 0,
+    height: Size = 0,
+    how: Literal["cover", "contain", "stretch"] = "cover",
+) -> Image:
+    """Bring a picture to a size that a model can work on.
+
+    Args:
+        model: Whose size to take.
+        image: The picture.
+        width: 0 = the model's own size.
+        height: 0 = the model's own size.
+        how: "cover" cuts what overhangs, "contain" adds grey borders, "stretch" distorts.
+    """
+    from nodeflow.diffusion.imaging import fit as fitted
+    from nodeflow.diffusion.latents import model_size
+
+    return fitted(image, *model_size(model, width, height), how, "#808080")
+
+
+@node("latent/fit-mask", title="Fit mask to model")
+def fit_mask(
+    model: Denoiser,
+    mask: Mask,
+    width: Size = 0,
+    height: Size = 0,
+    how: Literal["cover", "contain", "stretch"] = "cover",
+) -> Mask:
+    """Bring a mask to the size that "Fit image to model" brings its picture to.
+
+    Args:
+        model: Whose size to take.
+        mask: The mask.
+        width: 0 = the model's own size.
+        height: 0 = the model's own size.
+        how: As for the picture; "contain" leaves the borders unchanged.
+    """
+    from nodeflow.diffusion.latents import model_size
+    from nodeflow.diffusion.masks import fit as fitted
+
+    return fitted(mask, *model_size(model, width, height), how)
+
+
+@node("latent/encode", title="Encode image", describe=_of_autoencoder)
+def encode(
+    run: Run,
+    autoencoder: Autoencoder,
+    image: Image,
+    sample: bool = False,
+    seed: Annotated[int, Seed()] = 0,
+) -> Latent:
+    """Turn a picture into a latent.
+
+    Args:
+        autoencoder: The model's.
+        image: Pictures whose sides are multiples of the autoencoder's factor.
+        sample: Draw from the autoencoder's distribution instead of taking its most likely latent.
+        seed: For that draw.
+    """
+    from nodeflow.diffusion.latents import encode_image
+
+    with run.weights(autoencoder) as module:
+        return encode_image(module, image, autoencoder.space, seed=seed if sample else None)
+
+
+@node("latent/encode-inpaint", title="Encode image for inpainting", describe=_of_autoencoder)
+def encode_inpaint(run: Run, autoencoder: Autoencoder, image: Image, mask: Mask) -> Latent:
+    """Turn a picture and a mask into a latent of which only the masked part is painted anew.
+
+    Works with ordinary denoisers and with those trained to repaint.
+
+    Args:
+        autoencoder: The model's.
+        image: The picture.
+        mask: Of the picture's size, 1 = paint anew.
+    """
+    from nodeflow.diffusion.latents import encode_inpaint as encoded
+
+    with run.weights(autoencoder) as module:
+        return encoded(module, image, mask, autoencoder.space)
+
+
+@node("latent/decode", title="Decode latent", describe=_decoded)
+def decode(run: Run, autoencoder: Autoencoder, latent: Latent) -> Image:
+    """Turn a latent into pictures.
+
+    Args:
+        autoencoder: Of the latent's space.
+        latent: From a sampler.
+    """
+    from nodeflow.diffusion.latents import decode_latent
+
+    with run.weights(autoencoder) as module:
+        return decode_latent(module, latent)
