@@ -40,7 +40,7 @@ class Wire(NamedTuple):
 
 
 class Port(str):
-    """"node.port" as a text that `Graph.add` knows for a wire, where any other text is a value."""
+    """A text "node.port" that `Graph.add` knows for a wire, where any other text is a value."""
 
     __slots__ = ()
 
@@ -169,13 +169,13 @@ class Graph:
 
 
 def split(port: str) -> tuple[str, str]:
-    """"node.port" as (node, port); node names hold no full stop."""
+    """The text "node.port" as (node, port); node names hold no full stop."""
     node, _, name = port.partition(".")
     return node, name
 
 
 def renamed(port: str, old: str, new: str) -> str:
-    """"old.x" as "new.x"; any other port as it is."""
+    """The port "old.x" as "new.x"; any other port as it is."""
     node, name = split(port)
     return f"{new}.{name}" if node == old else port
 

@@ -51,8 +51,10 @@ def _key(key: object, where: str) -> str:
 def _refuse_atom(value: str | int | float, where: str) -> None:
     """Raise for what JSON cannot say."""
     if isinstance(value, str):
-        if not value.isascii() and any("\ud800" <= letter <= "\udfff" for letter in value):
-            raise NodeflowError("NF105", "the text holds half a character (a lone surrogate)", where=where)
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise NodeflowError("NF105", "the text holds half a character (a lone surrogate)", where=where) from None
     elif isinstance(value, float):
         if not math.isfinite(value):
             raise NodeflowError("NF103", f"{value} is not a finite number", where=where)

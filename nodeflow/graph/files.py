@@ -1,0 +1,151 @@
+"""Graph files: strict in, canonical out.
+
+The text of a graph is a function of the graph alone: fields in one order, entries sorted by name, one value a line, so
+that one changed parameter is one changed line; `view` stands apart and last, so that a moved node changes no logic.
+Opening a file reads that file and nothing else: no code runs, nothing is fetched.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from typing import Any
+
+from ..atomic import atomic_write
+from ..errors import NodeflowError
+from .form import data_of, faults_of, graph_of
+from .graph import FORMAT, Graph
+from .strict import SIZE_LIMIT, parse
+
+_inline = json.JSONEncoder(ensure_ascii=False, allow_nan=False, sort_keys=True).encode
+
+
+def load(source: str | os.PathLike[str] | bytes, *, newer: bool = False) -> Graph:
+    """The graph in a file, or in a file's content.
+
+    Args:
+        source: A path, or bytes.
+        newer: Open what a newer program wrote as far as it is understood; such a graph cannot be saved.
+
+    Raises:
+        NodeflowError: NF107 when the file cannot be read, NF101 to NF106 for what is in it.
+    """
+    if isinstance(source, bytes):
+        return _graph(source, "", newer)
+    path = os.fspath(source)
+    graph = _graph(_read(path), path, newer)
+    graph.path = path
+    return graph
+
+
+def loads(text: str) -> Graph:
+    """The graph in a text; raises as `load`."""
+    return load(text.encode("utf-8", "surrogatepass"))
+
+
+def save(graph: Graph, path: str | os.PathLike[str]) -> None:
+    """Write a graph to a file: the whole of it or nothing.
+
+    Raises:
+        NodeflowError: NF106 for a graph of a newer format, NF103 to NF105 for what a file cannot hold, NF108 when the
+            file cannot be written; the old file is untouched.
+    """
+    data = dumps(graph).encode()
+    if len(data) > SIZE_LIMIT:
+        what = f"the graph has {len(data):,} bytes, more than {SIZE_LIMIT:,}"
+        raise NodeflowError("NF104", what, where=os.fspath(path), fix="keep large data in files of their own")
+    atomic_write(path, data)
+
+
+def dumps(graph: Graph) -> str:
+    """The canonical text of a graph.
+
+    Raises:
+        NodeflowError: NF106 for a graph of a newer format, NF103 to NF105 for what a file cannot hold.
+    """
+    if graph.format > FORMAT:
+        what, fix = f"it is read-only here: {_made_with(graph.format)}", "update nodeflow"
+        raise NodeflowError("NF106", what, where=graph.path or "", fix=fix)
+    data = data_of(graph)
+    faults = list(faults_of(data))
+    if faults:
+        raise NodeflowError.of(faults)
+    return text_of(data)
+
+
+def text_of(data: dict[str, Any]) -> str:
+    """The canonical text of a document."""
+    fields = []
+    for key, item in data.items():
+        if key == "nodes":
+            item = _block((_line(name, _node(entry)) for name, entry in sorted(item.items())), "  ")
+        elif key in ("inputs", "outputs", "view"):
+            if not item:
+                continue
+            item = _entries(item, "  ")
+        else:
+            item = _inline(item)
+        fields.append((_RANK.get(key, 3), key, item))
+    return _block((_line(key, item) for _, key, item in sorted(fields)), "") + "\n"
+
+
+_RANK = {"nodeflow": 0, "inputs": 1, "outputs": 1, "nodes": 2, "view": 4}
+"""The order of a graph's fields; those that are not known stand at 3."""
+
+_NODE_RANK = {"type": 0, "version": 1, "bypass": 2, "values": 3, "wires": 4}
+
+
+def _node(data: dict[str, Any]) -> str:
+    fields = []
+    for key in sorted(data, key=lambda key: (_NODE_RANK.get(key, 5), key)):
+        if key in ("values", "wires"):
+            if data[key]:
+                fields.append(_line(key, _entries(data[key], "      ")))
+        else:
+            fields.append(_line(key, _inline(data[key])))
+    return _block(fields, "    ")
+
+
+def _entries(data: dict[str, Any], indent: str) -> str:
+    return _block((_line(key, _inline(item)) for key, item in sorted(data.items())), indent)
+
+
+def _line(key: str, text: str) -> str:
+    return f"{_inline(key)}: {text}"
+
+
+def _block(lines: Iterable[str], indent: str) -> str:
+    inside = f",\n{indent}  ".join(lines)
+    return f"{{\n{indent}  {inside}\n{indent}}}" if inside else "{}"
+
+
+def _read(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read(SIZE_LIMIT + 1)
+    except FileNotFoundError:
+        raise NodeflowError("NF107", "there is no such file", where=path, fix="check the name") from None
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise NodeflowError("NF107", f"the file cannot be read: {why.lower()}", where=path) from error
+
+
+def _graph(data: bytes, name: str, newer: bool) -> Graph:
+    document = parse(data, name)
+    made = document.get("nodeflow") if isinstance(document, dict) else None
+    if type(made) is int and made > FORMAT and not newer:
+        fix = "update nodeflow, or open it read-only"
+        raise NodeflowError("NF106", f"the file was {_made_with(made)}", where=name, fix=fix)
+    if type(made) is int and 1 <= made < FORMAT:
+        from .migrate import to_current
+
+        document = to_current(document)
+    try:
+        return graph_of(document)
+    except NodeflowError as error:
+        raise NodeflowError.of(fault.at(name) for fault in error.faults) from None
+
+
+def _made_with(made: int) -> str:
+    return f"made with graph format {made}, and this nodeflow knows formats up to {FORMAT}"
