@@ -1,0 +1,30 @@
+"""What every test stands on: no network, no user folders, one thread, and one profile for generated examples."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+_HOME = tempfile.mkdtemp(prefix="nodeflow-tests-")
+"""Set before any test imports nodeflow: caches and user packs of the machine must not leak into the tests."""
+
+os.environ |= {
+    "HF_HUB_OFFLINE": "1",
+    "OMP_NUM_THREADS": "1",
+    "NODEFLOW_CACHE": os.path.join(_HOME, "cache"),
+    "NODEFLOW_DATA": os.path.join(_HOME, "data"),
+}
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+slow_to_start = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+settings.register_profile("quick", deadline=None, max_examples=25, suppress_health_check=slow_to_start)
+settings.register_profile("thorough", deadline=None, max_examples=500, suppress_health_check=slow_to_start)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    shutil.rmtree(_HOME, ignore_errors=True)
