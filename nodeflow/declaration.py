@@ -31,7 +31,7 @@ from typing import Annotated, Any, Generic, Literal, Protocol, TypeVar
 import msgspec
 
 from .errors import NodeflowError
-from .values import Value, Weights
+from .values import Image, Value, Weights
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -69,6 +69,9 @@ class Run(Protocol):
 
     def weights(self, handle: Weights) -> AbstractContextManager[Any]:
         """Borrow the network behind a handle, on the run's device, for the length of a `with`."""
+
+    def save_images(self, image: Image, name: str, suffix: str, *, embed: bool = True) -> list[str]:
+        """Write pictures into the output folder under a template's names; returns the files."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,72 @@
+"""`check` and `plan`: what is wrong with a graph, and what a run of it would do. Neither runs anything."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+
+def check(
+    graphs: Annotated[list[str], typer.Argument(help="Graph files, or pictures that carry one.")],
+    deep: Annotated[bool, typer.Option(help="Also read the headers of models and see whether the parts fit.")] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON lines.")] = False,
+) -> int:
+    """Find everything that is wrong with graphs, one line a problem."""
+    import dataclasses
+
+    from ..errors import Fault, NodeflowError
+    from ..flow import open_graph
+    from ..graph import check as problems
+    from ..packs import default_library
+
+    library, status = default_library(), 0
+    for name in graphs:
+        try:
+            document = open_graph(name)
+            faults: list[Fault] = problems(document, library, deep=deep)
+        except NodeflowError as error:
+            document, faults = None, list(error.faults)
+        for fault in faults:
+            typer.echo(json.dumps({"graph": name, **dataclasses.asdict(fault)}) if as_json else f"{name}: {fault.line}")
+        if faults:
+            status = status or faults[0].exit_status
+        elif document is not None and not as_json:
+            typer.echo(f"{name}: fine, {len(document.nodes)} nodes")
+    return status
+
+
+def plan(
+    graph: Annotated[str, typer.Argument(help="A graph file, or a picture that carries one.")],
+    settings: Annotated[list[str] | None, typer.Option("--set", "-s", help="name=value of a graph input.")] = None,
+    sweeps: Annotated[list[str] | None, typer.Option("--sweep", help="name=0:8 or name=a,b,c.")] = None,
+    wanted: Annotated[list[str] | None, typer.Option("--output", help="Only this output; may be repeated.")] = None,
+    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
+    dtype: Annotated[str, typer.Option("--dtype", help="auto, float32, float16, bfloat16.")] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Say which nodes a run would compute, which it would reuse, and why."""
+    from ..engine import Engine
+    from ..flow import open_graph
+    from .arguments import read_values
+
+    document = open_graph(graph)
+    engine = Engine(device=device, dtype=dtype)
+    made = engine.plan(
+        document, values=read_values(document, engine.library, settings or [], sweeps or []), wanted=wanted or None
+    )
+    rows = [(_place(step.node, step.at), step.status, step.tier, step.reason) for step in made.steps]
+    if as_json:
+        fields = ("node", "status", "tier", "reason")
+        typer.echo(json.dumps([dict(zip(fields, row, strict=True)) for row in rows], indent=2))
+        return
+    width = max((len(row[0]) for row in rows), default=0)
+    for node, status, tier, reason in rows:
+        typer.echo(f"{node:<{width}}  {f'{status} ({tier})' if tier else status:<15}  {reason}".rstrip())
+    running = sum(row[1] != "cached" for row in rows)
+    typer.echo(f"{running} of {len(rows)} steps would run")
+
+
+def _place(node: str, at: tuple[int, ...]) -> str:
+    return node + "".join(f"[{index}]" for index in at)

@@ -1,0 +1,103 @@
+"""`run`: a graph from start to files."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..errors import CANCELLED_STATUS
+
+if TYPE_CHECKING:
+    from ..execution import Report, Token
+    from ..saving import Saver
+
+
+def run(
+    graph: Annotated[str, typer.Argument(help="A graph file, or a picture that carries one.")],
+    settings: Annotated[list[str] | None, typer.Option("--set", "-s", help="name=value of a graph input.")] = None,
+    sweeps: Annotated[
+        list[str] | None, typer.Option("--sweep", help="name=0:8 or name=a,b,c: run once for each.")
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder for outputs.")] = Path("out"),
+    name: Annotated[
+        str, typer.Option("--name", help="Names of pictures; {graph}, {seed}, {index}, {date}, {time}, {any input}.")
+    ] = "{graph}-{seed}-{index:04}",
+    format: Annotated[str, typer.Option("--format", help="png, webp or jpg.")] = "png",
+    wanted: Annotated[list[str] | None, typer.Option("--output", help="Only this output; may be repeated.")] = None,
+    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
+    dtype: Annotated[str, typer.Option("--dtype", help="auto, float32, float16, bfloat16.")] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Events as JSON lines on standard output.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Do not use results kept on disk.")] = False,
+) -> int:
+    """Run a graph and save its outputs; the names of the files are printed.
+
+    Ctrl-C stops within a step; what is finished is kept, and the next run goes on from there.
+    """
+    from ..engine import Engine
+    from ..execution import Cache
+    from ..flow import open_graph
+    from ..saving import Saver
+    from .arguments import read_values
+    from .progress import listener
+
+    document = open_graph(graph)
+    engine = Engine(results=Cache(folder=None) if fresh else None, device=device, dtype=dtype)
+    values = read_values(document, engine.library, settings or [], sweeps or [])
+    plan = engine.plan(document, values=values, wanted=wanted or None, folder=out)
+    with listener(as_json, quiet) as emit, cancelled_by_ctrl_c() as token:
+        report = engine.run(plan, emit=emit, cancel=token)
+    _deliver(report, Saver(document, out, values), name, f".{format.lstrip('.')}", as_json)
+    return _status(report)
+
+
+@contextlib.contextmanager
+def cancelled_by_ctrl_c() -> Iterator[Token]:
+    """A token that the first Ctrl-C cancels; the second one ends the program at once."""
+    from ..execution import Token
+
+    token = Token()
+
+    def stop(_signal: int, _frame: Any) -> None:
+        token.cancel()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield token
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _deliver(report: Report, saver: Saver, name: str, suffix: str, as_json: bool) -> None:
+    """Save pictures, print everything else."""
+    import json
+
+    from ..values import Image, describe
+
+    for output, value in report.outputs.items():
+        for item in value if isinstance(value, list) else [value]:
+            if isinstance(item, Image):
+                shown: Any = saver.save(item, name, suffix)
+            else:
+                shown = item if isinstance(item, bool | int | float | str) else describe(item)
+            if as_json:
+                typer.echo(json.dumps({"event": "Output", "name": output, "value": shown}))
+            else:
+                for line in shown if isinstance(shown, list) else [shown]:
+                    typer.echo(line if isinstance(item, Image) else f"{output}: {line}")
+
+
+def _status(report: Report) -> int:
+    for fault in report.faults:
+        typer.echo(fault.line, err=True)
+    if report.cancelled:
+        typer.echo("stopped; what is finished is kept", err=True)
+        return CANCELLED_STATUS
+    causes = [fault for fault in report.faults if fault.code != "NF508"] or report.faults
+    return causes[0].exit_status if causes else 0

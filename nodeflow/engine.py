@@ -1,0 +1,125 @@
+"""What runs share in one process: node types, cached results, weights in memory.
+
+The command line, a notebook and the editor's worker each make one engine; graphs run one after the other keep each
+other's models and results.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from functools import cache, cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import content
+from .errors import NodeflowError
+from .execution import Cache, Environment, Executor, Plan, Report, Token
+from .execution import plan as make_plan
+from .graph import Graph, check
+from .packs import Library, default_library
+from .saving import Saver
+from .values import Weights
+
+if TYPE_CHECKING:
+    from .diffusion.residency import Residency
+
+_ACCELERATORS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
+"""Device files of NVIDIA, WSL and AMD drivers: where none is there, torch need not be asked."""
+
+
+class Engine:
+    """Runs graphs.
+
+    Args:
+        library: The node types; by default all packs of this installation.
+        results: The cache; by default in memory and in the user's cache folder.
+        device: "auto", "cpu", "cuda", "cuda:1" or "mps".
+        dtype: "auto", "float32", "float16" or "bfloat16".
+
+    Raises:
+        NodeflowError: NF411 or NF412 for a device or number format that is not there.
+    """
+
+    def __init__(
+        self,
+        library: Library | None = None,
+        results: Cache | None = None,
+        *,
+        device: str = "auto",
+        dtype: str = "auto",
+    ) -> None:
+        self.library = library or default_library()
+        self.results = Cache(folder=content.cache_folder() / "results") if results is None else results
+        self.device, self.dtype = resolve(device, dtype)
+
+    @cached_property
+    def residency(self) -> Residency:
+        """Which weights are where; made when the first network is needed."""
+        from .diffusion.residency import Residency
+
+        return Residency()
+
+    def environment(
+        self, graph: Graph, folder: str | Path = ".", values: Mapping[str, Any] | None = None
+    ) -> Environment:
+        """Where a run of this graph computes, and what its nodes may ask for."""
+        saving = Saver(graph, Path(folder), values or {})
+        return Environment(
+            device=self.device,
+            dtype=self.dtype,
+            folder=str(folder),
+            weights=self._lend,
+            release=lambda: self.residency.release(),
+            save_images=saving.save,
+        )
+
+    def plan(
+        self,
+        graph: Graph,
+        *,
+        values: Mapping[str, Any] | None = None,
+        wanted: Sequence[str] | None = None,
+        folder: str | Path = ".",
+    ) -> Plan:
+        """What a run would do, and why, without running it.
+
+        Raises:
+            NodeflowError: Every problem of what is wanted, each located.
+        """
+        if faults := check(graph, self.library, wanted=wanted, values=values):
+            raise NodeflowError.of(faults)
+        environment = self.environment(graph, folder, values)
+        return make_plan(
+            graph, self.library, values=values or {}, wanted=wanted, environment=environment, cache=self.results
+        )
+
+    def run(self, plan: Plan, *, emit: Callable[[Any], None] | None = None, cancel: Token | None = None) -> Report:
+        """Do what a plan says."""
+        return Executor(self.library, self.results, plan.environment, emit).run(plan, cancel)
+
+    def _lend(self, handle: Weights, device: str, dtype: str) -> AbstractContextManager[Any]:
+        return self.residency.weights(handle, device, dtype)
+
+
+@cache
+def default_engine() -> Engine:
+    """The engine of scripts and notebooks."""
+    return Engine()
+
+
+def resolve(device: str, dtype: str) -> tuple[str, str]:
+    """The device and number format that are meant; torch is imported only where there may be an accelerator."""
+    plain = device == "cpu" or (device == "auto" and _no_accelerator())
+    if plain and dtype in ("auto", "float32"):
+        return "cpu", "float32"
+    from .diffusion.devices import pick_device, pick_dtype
+
+    picked = pick_device(device)
+    return picked, pick_dtype(dtype, picked)
+
+
+def _no_accelerator() -> bool:
+    return sys.platform.startswith("linux") and not any(os.path.exists(path) for path in _ACCELERATORS)
