@@ -35,13 +35,18 @@ from typing import Any
 from .config import Config, ScheduleError
 from .ddim import DDIMScheduler
 from .ddpm import DDPMScheduler
+from .dpm import DPMSolverMultistepScheduler
 from .euler import EulerAncestralDiscreteScheduler, EulerDiscreteScheduler
+from .heun import HeunDiscreteScheduler
+from .lms import LMSDiscreteScheduler
 from .noise import Noise
+from .pndm import PNDMScheduler
 from .prediction import Prediction
 from .schedule import Eval, Schedule
 from .scheduler import Scheduler, StepOutput, known_class
 from .solver import NoiseSource, Solver, State
 from .space import VE, VP, Flow, Level
+from .unipc import UniPCMultistepScheduler
 
 __all__ = [
     "VE",
@@ -49,13 +54,17 @@ __all__ = [
     "Config",
     "DDIMScheduler",
     "DDPMScheduler",
+    "DPMSolverMultistepScheduler",
     "EulerAncestralDiscreteScheduler",
     "EulerDiscreteScheduler",
     "Eval",
     "Flow",
+    "HeunDiscreteScheduler",
+    "LMSDiscreteScheduler",
     "Level",
     "Noise",
     "NoiseSource",
+    "PNDMScheduler",
     "Prediction",
     "Schedule",
     "ScheduleError",
@@ -63,6 +72,7 @@ __all__ = [
     "Solver",
     "State",
     "StepOutput",
+    "UniPCMultistepScheduler",
     "from_config",
     "from_pretrained",
     "known_class",

@@ -84,12 +84,13 @@ class Scheduler(Binding):
         self._set = self.schedule(num_inference_steps, timesteps=timesteps, sigmas=sigmas, mu=mu)
         self._device = device
         self._solver = self._state = self.begin_index = None
-        self.num_inference_steps = len([one for one in self._set.evals if not one.stage])
+        ends = len(sigmas) - 1 if sigmas is not None else None
+        self.num_inference_steps = num_inference_steps or (len(timesteps) if timesteps is not None else ends)
 
     @property
     def current(self) -> Schedule:
         """The schedule that was set, or every timestep of training."""
-        return self._set or self.training_schedule
+        return self.training_schedule if self._set is None else self._set
 
     @property
     def timesteps(self) -> Tensor:
@@ -110,7 +111,7 @@ class Scheduler(Binding):
     @property
     def step_index(self) -> int | None:
         """The call the run under way stands before."""
-        return self._state.index if self._state else None
+        return None if self._state is None else self._state.index
 
     def set_begin_index(self, begin_index: int = 0) -> None:
         """Say at which call the next run begins, where timesteps alone do not tell (image to image)."""

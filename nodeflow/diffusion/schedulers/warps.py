@@ -48,8 +48,8 @@ def shifted(k: np.ndarray, shift: float) -> np.ndarray:
 
 
 def stretched(k: np.ndarray, terminal: float) -> np.ndarray:
-    """Levels of a flow stretched so that the last one is `terminal`."""
-    return 1 - (1 - k) * (1 - terminal) / (1 - k[-1])
+    """Levels of a flow stretched so that the last one is `terminal`; a single level at pure noise stays."""
+    return k if k[-1] == 1 else 1 - (1 - k) / ((1 - k[-1]) / (1 - terminal))
 
 
 def beta_quantile(p: np.ndarray, a: float) -> np.ndarray:

@@ -1,0 +1,165 @@
+"""DPM-Solver and DPM-Solver++, multistep, plain and stochastic. Lu et al. 2022, arXiv 2206.00927 and 2211.01095."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+from torch import Tensor
+
+from .config import THRESHOLDING, TRAINING, refuse
+from .exponential import Exponential, Kernel, Point, kernel
+from .families import ExponentialScheduler
+from .prediction import Prediction
+from .schedule import Schedule
+from .solver import NoiseSource, State, remembered
+
+FEW_STEPS = 15
+"""Below this many steps the last two are of lower order, for stability."""
+
+
+@dataclass(frozen=True)
+class DPM(Exponential):
+    """With D0 = m_0 and divided differences D1, D2 of the outputs in lambda, h = lambda' - lambda, F = e^g - 1:
+
+        x' = carry x - gain (F D0 + c1 D1 + c2 D2) + noise z
+
+        order 2   c1 = F / 2 (midpoint) or F / g - 1 (heun)
+        order 3   c1 = F / g - 1,  c2 = (F - g) / g² - 1/2
+
+    Args:
+        stochastic: Solve the reverse stochastic equation.
+        solver_order: 1, 2 or 3.
+        heun: Which formula of order 2.
+        lower_order_final: Lower the order of the last two of few steps.
+        euler_at_final: Take the last step with order 1.
+    """
+
+    stochastic: bool = False
+    solver_order: int = 2
+    heun: bool = False
+    lower_order_final: bool = True
+    euler_at_final: bool = False
+
+    def advance(self, state: State, output: Tensor, noise: NoiseSource) -> State:
+        call, x = self.here(state), state.x
+        m, x0 = self.read(x, output[:, : x.shape[1]], call.level)
+        history = remembered(state.history, m, self.solver_order)
+        points = self.points(state, history, 0, self.order_at(state.index, state.index - state.begin))
+        z = noise(x) if self.stochastic else None
+        if call.target.sigma == 0:
+            x = self.clean(x, m, call.level, call.target)
+        elif (h := call.target.lam - call.level.lam) != 0:
+            step = kernel(call.level, call.target, data=self.data, stochastic=self.stochastic)
+            x = step.carry * x - step.gain * self.slope(step, h, points)
+            x = x if z is None else x + step.noise * z
+        return replace(state, x=x, estimate=x0, history=history)
+
+    def order_at(self, index: int, done: int) -> int:
+        """The order of the step at a call, after so many calls of this run."""
+        left, order = len(self.schedule) - index, min(self.solver_order, done + 1)
+        if self.lower_order_final and len(self.schedule) < FEW_STEPS:
+            order = min(order, left)
+        return 1 if left == 1 and self.euler_at_final else order
+
+    def slope(self, step: Kernel, h: float, points: list[Point]) -> Tensor:
+        """F D0 + c1 D1 + c2 D2, of as high an order as there are points."""
+        g, F = step.g, math.expm1(step.g)
+        D0 = points[0].m
+        if len(points) == 1:
+            return F * D0
+        r0 = (points[0].lam - points[1].lam) / h
+        D1 = (D0 - points[1].m) / r0
+        if len(points) == 2:
+            return F * D0 + (F / g - 1 if self.heun else F / 2) * D1
+        r1 = (points[1].lam - points[2].lam) / h
+        older = (points[1].m - points[2].m) / r1
+        D2 = (D1 - older) / (r0 + r1)
+        # the published stochastic formula adds the half that the expansion subtracts; shared pictures depend on it
+        c2 = (F - g) / g**2 + (0.5 if self.stochastic else -0.5)
+        return F * D0 + (F / g - 1) * (D1 + r0 * D2) + c2 * D2
+
+
+class DPMSolverMultistepScheduler(ExponentialScheduler):
+    """DPM-Solver++: good pictures in 20 steps; also its noise form and its stochastic forms."""
+
+    defaults: ClassVar[Mapping[str, Any]] = {
+        **TRAINING,
+        **THRESHOLDING,
+        "solver_order": 2,
+        "algorithm_type": "dpmsolver++",
+        "solver_type": "midpoint",
+        "lower_order_final": True,
+        "euler_at_final": False,
+        "use_karras_sigmas": False,
+        "use_exponential_sigmas": False,
+        "use_beta_sigmas": False,
+        "use_lu_lambdas": False,
+        "use_flow_sigmas": False,
+        "flow_shift": 1.0,
+        "final_sigmas_type": "zero",
+        "lambda_min_clipped": -math.inf,
+        "variance_type": None,
+        "timestep_spacing": "linspace",
+        "steps_offset": 0,
+        "rescale_betas_zero_snr": False,
+        "use_dynamic_shifting": False,
+        "time_shift_type": "exponential",
+    }
+    menus: ClassVar[Mapping[str, tuple[Any, ...]]] = {
+        **ExponentialScheduler.menus,
+        "algorithm_type": ("dpmsolver++", "sde-dpmsolver++", "dpmsolver", "sde-dpmsolver"),
+        "solver_type": ("midpoint", "heun"),
+        "solver_order": (1, 2, 3),
+        "variance_type": (None, "learned", "learned_range"),
+    }
+    aliases: ClassVar[Mapping[str, Mapping[str, str]]] = {
+        "algorithm_type": {"deis": "dpmsolver++"},
+        "solver_type": {"logrho": "midpoint", "bh1": "midpoint", "bh2": "midpoint"},
+    }
+    solver_class = DPM
+
+    @property
+    def data(self) -> bool:
+        """Whether the solver steps in the data prediction."""
+        return self.config.algorithm_type.endswith("++")
+
+    def check(self) -> None:
+        super().check()
+        c, where = self.config, type(self).__name__
+        if not self.data and c.final_sigmas_type == "zero":
+            refuse(f"algorithm_type {c.algorithm_type} cannot end at zero noise", where=where,
+                   fix="set final_sigmas_type to sigma_min, or take dpmsolver++")  # fmt: skip
+        if c.algorithm_type == "sde-dpmsolver" and c.solver_order > 2:
+            refuse("sde-dpmsolver has no order 3", where=where, fix="set solver_order to 2, or take sde-dpmsolver++")
+
+    def make_solver(self, schedule: Schedule, prediction: Prediction) -> DPM:
+        c = self.config
+        return DPM(
+            schedule,
+            prediction,
+            data=self.data,
+            stochastic=c.algorithm_type.startswith("sde"),
+            solver_order=c.solver_order,
+            heun=c.solver_type == "heun",
+            lower_order_final=c.lower_order_final,
+            euler_at_final=c.euler_at_final,
+        )
+
+    def flow_base(self, n: int) -> np.ndarray:
+        return 1 - np.linspace(1 / self.config.num_train_timesteps, 1, n + 1)[:n]
+
+    @property
+    def last(self) -> int:
+        """One past the noisiest timestep whose lambda is not clipped; a cosine table ends in near-infinite noise."""
+        alpha2 = self.vp.alphas_cumprod
+        lambdas = alpha2.sqrt().log() - (1 - alpha2).sqrt().log()
+        clipped = np.searchsorted(lambdas.flip(0).numpy(), np.float32(self.config.lambda_min_clipped))
+        return self.config.num_train_timesteps - int(clipped)
+
+    @property
+    def rounds(self) -> bool:
+        return super().rounds and self.config.beta_schedule != "squaredcos_cap_v2"

@@ -1,0 +1,129 @@
+"""PNDM: pseudo-numerical methods, DDIM driven by slopes of higher order. Liu et al. 2022, arXiv 2202.09778."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+from torch import Tensor
+
+from .binding import Request
+from .config import TRAINING, refuse
+from .families import StrideScheduler
+from .prediction import Prediction
+from .schedule import Nodes, Schedule
+from .solver import NoiseSource, Solver, State, remembered, transfer
+from .space import Level
+
+ADAMS_BASHFORTH = ((1.0,), (3 / 2, -1 / 2), (23 / 12, -16 / 12, 5 / 12), (55 / 24, -59 / 24, 37 / 24, -9 / 24))
+"""Weights of the outputs, newest first, by how many there are (eq. 12)."""
+
+RUNGE_KUTTA = (1 / 6, 1 / 3, 1 / 3, 1 / 6)
+WARM_UP = 12
+"""Calls of the three Runge-Kutta steps that bring a history for the fourth-order formula."""
+
+
+@dataclass(frozen=True)
+class PNDM(Solver):
+    """x' = a' x0 + s' eps (eq. 11), where the output that x0 and eps are read from joins several calls: order 4.
+
+    prk    the first three steps: Runge-Kutta, four calls each
+    plms   the rest: Adams-Bashforth; without prk, the first step is done twice, the second time with the mean
+
+    Args:
+        at: The level of a timestep, of the end below 0.
+        stride: Timesteps a step, T // n.
+        runge_kutta: Whether a run begins with prk.
+    """
+
+    at: Callable[[int], Level]
+    stride: int
+    runge_kutta: bool = False
+
+    def advance(self, state: State, output: Tensor, noise: NoiseSource) -> State:
+        calls = state.index - state.begin
+        if self.runge_kutta and calls < WARM_UP:
+            return self.prk(state, output, calls)
+        return self.plms(state, output, calls)
+
+    def prk(self, state: State, output: Tensor, calls: int) -> State:
+        """One of the four calls of a Runge-Kutta step from timestep `begin` over half a stride and a whole one."""
+        stage = calls % 4
+        begin, t = int(self.schedule.evals[calls - stage].t), int(self.here(state).t)
+        target = t if stage % 2 else t - self.stride // 2
+        stages = (*state.stages, output)
+        if stage == 0:
+            state = replace(state, anchor=state.x, history=remembered(state.history, output, 4))
+        if stage == 3:
+            output, stages = _joined(RUNGE_KUTTA, stages), ()
+        return self.walk(replace(state, stages=stages), output, begin, target)
+
+    def plms(self, state: State, output: Tensor, calls: int) -> State:
+        """A step over a whole stride; the second call does the first step again."""
+        t = int(self.here(state).t)
+        if calls == 1 and not self.runge_kutta:
+            return self.walk(state, (output + state.history[-1]) / 2, t + self.stride, t)
+        history = remembered(state.history, output, 4)
+        output = _joined(ADAMS_BASHFORTH[len(history) - 1], history[::-1])
+        return self.walk(replace(state, anchor=state.x, history=history), output, t, t - self.stride)
+
+    def walk(self, state: State, output: Tensor, begin: int, end: int) -> State:
+        """From the anchor at one timestep to another."""
+        assert state.anchor is not None
+        level = self.at(begin)
+        x0 = self.prediction.x0(state.anchor, output, level)
+        eps = self.prediction.eps(state.anchor, output, level)
+        return replace(state, x=transfer(x0, eps, self.at(end)), estimate=x0)
+
+
+def _joined(weights: tuple[float, ...], outputs: tuple[Tensor, ...]) -> Tensor:
+    first, *rest = (weight * output for weight, output in zip(weights, outputs, strict=True))
+    return sum(rest, start=first)
+
+
+class PNDMScheduler(StrideScheduler):
+    """Pseudo linear multistep, the scheduler many early latent models were published with."""
+
+    defaults: ClassVar[Mapping[str, Any]] = {
+        **TRAINING,
+        "skip_prk_steps": False,
+        "set_alpha_to_one": False,
+        "timestep_spacing": "leading",
+        "steps_offset": 0,
+    }
+    menus: ClassVar[Mapping[str, tuple[str, ...]]] = {"prediction_type": ("epsilon", "v_prediction")}
+    solver_class = PNDM
+
+    def nodes(self, request: Request) -> Nodes:
+        if request.timesteps is not None or request.sigmas is not None:
+            refuse("this scheduler steps in equal strides", where=type(self).__name__, fix="give the number of steps")
+        if not self.config.skip_prk_steps and request.n < 4:
+            refuse(f"{request.n} steps are too few for the Runge-Kutta warm-up", where=type(self).__name__,
+                   fix="take at least 4 steps, or set skip_prk_steps")  # fmt: skip
+        plain = super().nodes(request)
+        t = self.calls(plain.timesteps)
+        levels = tuple(self.at(int(one)) for one in t)
+        targets = self.targets(plain.timesteps, custom=False)
+        sigmas = np.array([*(one.k for one in levels), targets[-1].k], dtype=np.float32)
+        return Nodes(t, levels, (*levels[1:], targets[-1]), sigmas)
+
+    def calls(self, t: np.ndarray) -> np.ndarray:
+        """What the model is told at each call, [n + 1] without and [n + 9] with prk."""
+        if self.config.skip_prk_steps:
+            return np.insert(t, 2, t[1]) if len(t) > 1 else t
+        half = self.config.num_train_timesteps // len(t) // 2
+        groups = [[t[i], t[i + 1] + half, t[i + 1] + half, t[i + 1]] for i in range(3)]
+        return np.concatenate([*groups, t[3:]])
+
+    def make_solver(self, schedule: Schedule, prediction: Prediction) -> PNDM:
+        stride = self.config.num_train_timesteps // self.count(schedule)
+        return PNDM(schedule, prediction, self.at, stride, not self.config.skip_prk_steps)
+
+    def count(self, schedule: Schedule) -> int:
+        """The number of steps of a schedule."""
+        calls = len(schedule)
+        if not self.config.skip_prk_steps:
+            return calls - 9
+        return calls - 1 if calls > 1 else 1
