@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 import typer
-from click.exceptions import Exit, UsageError
+from typer.exceptions import TyperException
 
 from ..errors import CANCELLED_STATUS, Cancelled, NodeflowError
 from . import documents, library, models, planning, running
@@ -22,17 +22,20 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("run")(running.run)
-app.command("check")(planning.check)
-app.command("plan")(planning.plan)
-app.command("nodes")(library.nodes)
-app.command("models")(models.models)
-app.command("new")(documents.new)
-app.command("diff")(documents.diff)
-app.command("merge")(documents.merge)
+COMMANDS = {
+    "run": running.run,
+    "check": planning.check,
+    "plan": planning.plan,
+    "nodes": library.nodes,
+    "models": models.models,
+    "new": documents.new,
+    "diff": documents.diff,
+    "merge": documents.merge,
+}
+for _name, _command in COMMANDS.items():
+    app.command(_name)(_command)
 
 
 def _version(wanted: bool) -> None:
@@ -43,12 +46,14 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(invoke_without_command=True)
 def options(
+    context: typer.Context,
     version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Show the version."),
     debug: bool = typer.Option(False, "--debug", help="Show tracebacks."),
 ) -> None:
-    """Options before the command."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 def run_app(arguments: Sequence[str] | None = None) -> None:
@@ -62,10 +67,11 @@ def run_app(arguments: Sequence[str] | None = None) -> None:
 def _status(arguments: list[str], debug: bool) -> int:
     try:
         result = app(arguments, standalone_mode=False, prog_name="nodeflow")
-    except Exit as stop:
+    except typer.Exit as stop:
         return stop.exit_code
-    except UsageError as error:
-        _say(f"NF701 {error.format_message()}; see `nodeflow {_command(error)}--help`")
+    except TyperException as error:
+        command = f"nodeflow {arguments[0]}" if arguments[:1] and arguments[0] in COMMANDS else "nodeflow"
+        _say(f"NF701 {error.format_message().rstrip('.')}; see `{command} --help`")
         return 2
     except NodeflowError as error:
         if debug:
@@ -86,11 +92,6 @@ def _status(arguments: list[str], debug: bool) -> int:
         )
         return 1
     return result if isinstance(result, int) else 0
-
-
-def _command(error: UsageError) -> str:
-    name = error.ctx.info_name if error.ctx else ""
-    return f"{name} " if name and name != "nodeflow" else ""
 
 
 def _say(text: str) -> None:

@@ -17,7 +17,10 @@ def new(
     ] = "text-to-image",
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
 ) -> None:
-    """Make a graph from a template; `nodeflow new --from list -` lists them."""
+    """Make a graph from a template.
+
+    `nodeflow new --from list -` lists the templates.
+    """
     from .. import content
     from ..graph import load, save
 
@@ -62,9 +65,9 @@ def merge(
     theirs: Annotated[Path, typer.Argument(help="Their graph.")],
     output: Annotated[Path | None, typer.Option("--out", "-o", help="Write the result here instead.")] = None,
 ) -> int:
-    """Join two edits of one graph; where they disagree, ours stays and each conflict is one line.
+    """Join two edits of one graph.
 
-    As a git driver: `git config merge.nodeflow.driver "nodeflow merge %O %A %B"` and `*.json merge=nodeflow` in
+    Where they disagree, ours stays and the conflict is one line. As a git driver: `git config merge.nodeflow.driver "nodeflow merge %O %A %B"` and `*.json merge=nodeflow` in
     .gitattributes. Leaves with status 1 when there are conflicts.
     """
     from ..graph import load, save

@@ -58,7 +58,8 @@ def explain(spec: NodeSpec) -> str:
     for title, ports in (("Inputs", spec.inputs), ("Outputs", spec.outputs)):
         if ports:
             width = max(len(port.name) for port in ports)
-            lines = [f"  {port.name:<{width}}  {_kind(port)}{_help(port)}" for port in ports]
+            kinds = max(len(_kind(port)) for port in ports)
+            lines = [f"  {port.name:<{width}}  {_kind(port):<{kinds}}{_help(port)}".rstrip() for port in ports]
             parts.append("\n".join([f"{title}:", *lines]))
     parts.append(f"From pack {spec.pack}, {spec.source}")
     return "\n\n".join(part for part in parts if part)
@@ -77,7 +78,7 @@ def _help(port: Input | Output) -> str:
         widget = port.widget
         if widget.options:
             notes.append(f"One of {', '.join(map(str, widget.options))}.")
-        if widget.low is not None or widget.high is not None:
+        if widget.kind == "range":
             low = "" if widget.low is None else f"{widget.low:g}"
             high = "" if widget.high is None else f"{widget.high:g}"
             notes.append(f"{low}…{high}{' ' + widget.unit if widget.unit else ''}.")

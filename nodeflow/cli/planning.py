@@ -13,7 +13,7 @@ def check(
     deep: Annotated[bool, typer.Option(help="Also read the headers of models and see whether the parts fit.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON lines.")] = False,
 ) -> int:
-    """Find everything that is wrong with graphs, one line a problem."""
+    """Find everything that is wrong with graphs."""
     import dataclasses
 
     from ..errors import Fault, NodeflowError
@@ -46,7 +46,7 @@ def plan(
     dtype: Annotated[str, typer.Option("--dtype", help="auto, float32, float16, bfloat16.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
-    """Say which nodes a run would compute, which it would reuse, and why."""
+    """Say what a run would compute, and why."""
     from ..engine import Engine
     from ..flow import open_graph
     from .arguments import read_values

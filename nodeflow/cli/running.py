@@ -35,9 +35,9 @@ def run(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Do not use results kept on disk.")] = False,
 ) -> int:
-    """Run a graph and save its outputs; the names of the files are printed.
+    """Run a graph and save its outputs.
 
-    Ctrl-C stops within a step; what is finished is kept, and the next run goes on from there.
+    The names of the files are printed. Ctrl-C stops within a step; what is finished is kept, and the next run goes on from there.
     """
     from ..engine import Engine
     from ..execution import Cache
