@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 
 import pytest
@@ -24,6 +25,11 @@ slow_to_start = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 settings.register_profile("quick", deadline=None, max_examples=25, suppress_health_check=slow_to_start)
 settings.register_profile("thorough", deadline=None, max_examples=500, suppress_health_check=slow_to_start)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+
+
+sys.path.insert(0, os.path.dirname(__file__))
+pytest_plugins = ("tiny",)
+"""Tiny checkpoints for everybody: the fixture `tiny`."""
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 MODELS: dict[str, str] = {
     "AutoencoderKL": "autoencoder_kl",
+    "CLIPTextModel": "clip_text",
+    "CLIPTextModelWithProjection": "clip_text",
     "UNet2DConditionModel": "unet2d_condition",
     "UNet2DModel": "unet2d",
 }

@@ -1,0 +1,56 @@
+"""Where a model is: a folder, the name of an embedded model, or a name on the Hub."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from nodeflow.errors import NodeflowError
+
+from .families import describe_keys
+from .headers import read_header
+from .layout import INDEX
+
+_HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
+_PLAIN_NAME = re.compile(r"\w[\w.-]*")
+
+
+def local_folder(model: str, search_folders: Iterable[Path]) -> Path | None:
+    """The folder of a model on this machine; None for a name on the Hub.
+
+    Args:
+        model: A path, the name of a folder inside `search_folders`, or "organisation/name".
+        search_folders: Where models with a plain name are.
+
+    Raises:
+        NodeflowError: NF401 there is no such model; NF404 or NF406, and what `read_header` raises, for a file.
+    """
+    path = Path(model).expanduser() if model else None
+    if path is not None and path.is_dir():
+        return path
+    if path is not None and path.is_file():
+        raise _single_file(path)
+    searched = list(search_folders)
+    if _PLAIN_NAME.fullmatch(model):
+        for folder in searched:
+            if (folder / model).is_dir():
+                return folder / model
+    if _HUB_NAME.fullmatch(model):
+        return None
+    known = sorted({index.parent.name for folder in searched for index in folder.glob(f"*/{INDEX}")})
+    here = f"; models here: {', '.join(known)}" if known else ""
+    raise NodeflowError(
+        "NF401",
+        f"there is no model {model!r}" if model else "no model is chosen",
+        fix=f"give a folder, or organisation/name of the Hub{here}",
+    )
+
+
+def _single_file(path: Path) -> NodeflowError:
+    what, whole = describe_keys(list(read_header(path).tensors))
+    if whole:
+        fix = f"choose the folder of the same model that holds {INDEX}"
+        return NodeflowError("NF406", f"this is {what}, a form that is not supported", where=str(path), fix=fix)
+    fix = f"choose a folder that holds {INDEX}"
+    return NodeflowError("NF404", f"this is {what}, not a whole model", where=str(path), fix=fix)

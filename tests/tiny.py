@@ -1,0 +1,204 @@
+"""Tiny checkpoints in the layout of the Hub, with seeded weights; the fixture `tiny` makes each once a session.
+
+Treat the folders as read-only; `tiny.copy(kind, folder)` gives one to damage.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from tokenizers.pre_tokenizers import ByteLevel
+from torch import nn
+
+from nodeflow.diffusion.models import model_class
+
+STEM = {"diffusers": "diffusion_pytorch_model", "transformers": "model"}
+WORDS = ("a", "an", "red", "blue", "green", "heart", "face", "cat", "dog", "of", "the", "photo", "happy", "sad")
+
+UNET: dict[str, Any] = {
+    "_class_name": "UNet2DConditionModel",
+    "sample_size": 8, "in_channels": 4, "out_channels": 4, "block_out_channels": [16, 32], "layers_per_block": 1,
+    "down_block_types": ["CrossAttnDownBlock2D", "DownBlock2D"],
+    "up_block_types": ["UpBlock2D", "CrossAttnUpBlock2D"],
+    "cross_attention_dim": 32, "attention_head_dim": 2, "norm_num_groups": 8,
+}  # fmt: skip
+VAE: dict[str, Any] = {
+    "_class_name": "AutoencoderKL",
+    "sample_size": 16, "in_channels": 3, "out_channels": 3, "latent_channels": 4, "block_out_channels": [8, 16],
+    "down_block_types": ["DownEncoderBlock2D"] * 2, "up_block_types": ["UpDecoderBlock2D"] * 2,
+    "layers_per_block": 1, "norm_num_groups": 4, "scaling_factor": 0.18215,
+}  # fmt: skip
+TEXT: dict[str, Any] = {
+    "architectures": ["CLIPTextModel"], "model_type": "clip_text_model",
+    "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 3, "num_attention_heads": 4,
+    "max_position_embeddings": 77, "hidden_act": "quick_gelu", "projection_dim": 32,
+}  # fmt: skip
+PIXEL_UNET: dict[str, Any] = {
+    "_class_name": "UNet2DModel",
+    "sample_size": 16, "in_channels": 3, "out_channels": 3, "block_out_channels": [16, 32], "layers_per_block": 1,
+    "down_block_types": ["DownBlock2D", "AttnDownBlock2D"], "up_block_types": ["AttnUpBlock2D", "UpBlock2D"],
+    "norm_num_groups": 8, "attention_head_dim": 8,
+}  # fmt: skip
+SD_SCHEDULER: dict[str, Any] = {
+    "_class_name": "PNDMScheduler", "num_train_timesteps": 1000, "beta_start": 0.00085, "beta_end": 0.012,
+    "beta_schedule": "scaled_linear", "skip_prk_steps": True, "set_alpha_to_one": False, "steps_offset": 1,
+    "clip_sample": False, "prediction_type": "epsilon",
+}  # fmt: skip
+DDPM_SCHEDULER: dict[str, Any] = {
+    "_class_name": "DDPMScheduler", "num_train_timesteps": 1000, "beta_start": 0.0001, "beta_end": 0.02,
+    "beta_schedule": "linear", "clip_sample": True, "variance_type": "fixed_small",
+}  # fmt: skip
+
+
+# -- parts -------------------------------------------------------------------------------------------------------
+
+
+def seeded(kind: str, config: Mapping[str, Any], seed: int = 0) -> nn.Module:
+    """A network with the same random weights each time, large enough to tell two apart by their output."""
+    torch.manual_seed(seed)
+    return model_class(kind).from_config(config).eval().requires_grad_(False)
+
+
+def write_network(folder: Path, library: str, kind: str, config: Mapping[str, Any], seed: int = 0) -> None:
+    """A component's folder: `config.json` and one weights file."""
+    write_json(folder / "config.json", config)
+    save_file(seeded(kind, config, seed).state_dict(), folder / f"{STEM[library]}.safetensors", {"format": "pt"})
+
+
+def write_tokenizer(folder: Path) -> int:
+    """CLIP's published tokenizer files with a small vocabulary; returns its size."""
+    alphabet = sorted(ByteLevel.alphabet())
+    vocabulary = [*alphabet, *(f"{sign}</w>" for sign in alphabet)]
+    merges: dict[tuple[str, str], None] = {}
+    for word in WORDS:
+        parts = [*word[:-1], f"{word[-1]}</w>"]
+        while len(parts) > 1:
+            merges[parts[-2], parts[-1]] = None
+            parts[-2:] = ["".join(parts[-2:])]
+            vocabulary.append(parts[-1])
+    names = [*dict.fromkeys(vocabulary), "<|startoftext|>", "<|endoftext|>"]
+    write_json(folder / "vocab.json", {name: i for i, name in enumerate(names)})
+    (folder / "merges.txt").write_text("\n".join(["#version: 0.2", *map(" ".join, merges)]) + "\n", encoding="utf-8")
+    special = {"bos_token": names[-2], "eos_token": names[-1], "pad_token": names[-1], "unk_token": names[-1]}
+    write_json(folder / "special_tokens_map.json", special)
+    options = {**special, "tokenizer_class": "CLIPTokenizer", "model_max_length": 77, "do_lower_case": True}
+    write_json(folder / "tokenizer_config.json", options)
+    return len(names)
+
+
+def write_json(path: Path, content: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=2), encoding="utf-8")
+
+
+# -- whole models ------------------------------------------------------------------------------------------------
+
+
+def text_to_image(folder: Path, **unet: Any) -> None:
+    """A Stable Diffusion of some ten thousand parameters: 16×16 pixels, latents of 8×8."""
+    vocabulary = write_tokenizer(folder / "tokenizer")
+    text = TEXT | {"vocab_size": vocabulary, "bos_token_id": vocabulary - 2, "eos_token_id": vocabulary - 1}
+    write_network(folder / "text_encoder", "transformers", "CLIPTextModel", text, seed=1)
+    write_network(folder / "unet", "diffusers", "UNet2DConditionModel", UNET | unet, seed=2)
+    write_network(folder / "vae", "diffusers", "AutoencoderKL", VAE, seed=3)
+    write_json(folder / "scheduler" / "scheduler_config.json", SD_SCHEDULER)
+    index = {
+        "_class_name": "StableDiffusionPipeline",
+        "_diffusers_version": "0.42.1",
+        "feature_extractor": [None, None],
+        "requires_safety_checker": False,
+        "safety_checker": [None, None],
+        "scheduler": ["diffusers", "PNDMScheduler"],
+        "text_encoder": ["transformers", "CLIPTextModel"],
+        "tokenizer": ["transformers", "CLIPTokenizer"],
+        "unet": ["diffusers", "UNet2DConditionModel"],
+        "vae": ["diffusers", "AutoencoderKL"],
+    }
+    write_json(folder / "model_index.json", index)
+
+
+def inpaint(folder: Path) -> None:
+    """The same with a denoiser that sees the mask and the masked picture: nine channels."""
+    text_to_image(folder, in_channels=9)
+
+
+def unconditional(folder: Path) -> None:
+    """A DDPM on 16×16 pixels, each component in its folder."""
+    write_network(folder / "unet", "diffusers", "UNet2DModel", PIXEL_UNET, seed=4)
+    write_json(folder / "scheduler" / "scheduler_config.json", DDPM_SCHEDULER)
+    write_json(folder / "model_index.json", DDPM_INDEX)
+
+
+def unconditional_at_root(folder: Path) -> None:
+    """The same as the oldest repositories had it: all files at the root."""
+    write_network(folder, "diffusers", "UNet2DModel", PIXEL_UNET, seed=4)
+    write_json(folder / "scheduler_config.json", DDPM_SCHEDULER)
+    write_json(folder / "model_index.json", DDPM_INDEX)
+
+
+DDPM_INDEX = {
+    "_class_name": "DDPMPipeline",
+    "scheduler": ["diffusers", "DDPMScheduler"],
+    "unet": ["diffusers", "UNet2DModel"],
+}
+
+
+def fp16(folder: Path) -> None:
+    """A text-to-image model whose weights are there in half precision only, under the variant's name."""
+    text_to_image(folder)
+    for path in folder.glob("*/*.safetensors"):
+        half = {name: tensor.half() for name, tensor in load_file(path).items()}
+        save_file(half, path.with_suffix(".fp16.safetensors"), {"format": "pt"})
+        path.unlink()
+
+
+def sharded(folder: Path) -> None:
+    """A text-to-image model whose denoiser comes in three files and an index."""
+    text_to_image(folder)
+    shard(folder / "unet" / "diffusion_pytorch_model.safetensors", 3)
+
+
+def shard(path: Path, count: int, variant: str = "") -> None:
+    """Split a weights file into shards with an index."""
+    state, dot = load_file(path), f".{variant}" if variant else ""
+    names = [f"{path.stem}{dot}-{i + 1:05d}-of-{count:05d}.safetensors" for i in range(count)]
+    places = {name: names[i % count] for i, name in enumerate(state)}
+    for shard_name in names:
+        part = {name: tensor for name, tensor in state.items() if places[name] == shard_name}
+        save_file(part, path.with_name(shard_name), {"format": "pt"})
+    index = {"metadata": {"total_size": path.stat().st_size}, "weight_map": places}
+    write_json(path.with_name(f"{path.stem}.safetensors.index{dot}.json"), index)
+    path.unlink()
+
+
+class Tiny:
+    """Makes each kind of checkpoint once: `tiny("text_to_image")` is its folder."""
+
+    kinds: Mapping[str, Callable[[Path], None]] = {
+        maker.__name__: maker for maker in (text_to_image, inpaint, unconditional, unconditional_at_root, fp16, sharded)
+    }
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def __call__(self, kind: str = "text_to_image") -> Path:
+        folder = self.root / kind
+        if not folder.exists():
+            self.kinds[kind](folder)
+        return folder
+
+    def copy(self, kind: str, folder: Path) -> Path:
+        """A copy of a checkpoint that a test may damage."""
+        return shutil.copytree(self(kind), folder / kind)
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
+    return Tiny(tmp_path_factory.mktemp("tiny"))
