@@ -67,8 +67,10 @@ def merge(
 ) -> int:
     """Join two edits of one graph.
 
-    Where they disagree, ours stays and the conflict is one line. As a git driver: `git config merge.nodeflow.driver "nodeflow merge %O %A %B"` and `*.json merge=nodeflow` in
-    .gitattributes. Leaves with status 1 when there are conflicts.
+    Where they disagree, ours stays and the conflict is one line; leaves with status 1 when there are conflicts.
+
+    As a git driver: `git config merge.nodeflow.driver "nodeflow merge %O %A %B"` and `*.json merge=nodeflow` in
+    .gitattributes.
     """
     from ..graph import load, save
     from ..graph import merge as merged

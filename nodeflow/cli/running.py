@@ -37,7 +37,8 @@ def run(
 ) -> int:
     """Run a graph and save its outputs.
 
-    The names of the files are printed. Ctrl-C stops within a step; what is finished is kept, and the next run goes on from there.
+    The names of the files are printed. Ctrl-C stops within a step; what is finished is kept, and the next run goes on
+    from there.
     """
     from ..engine import Engine
     from ..execution import Cache
