@@ -1,8 +1,8 @@
 """Write a file whole or not at all.
 
-Every file a user would miss (graphs, pictures, cache entries) goes through `atomic_write`: a temporary file in the
-same folder, synced, moved over the target, and the folder synced. Killed at any moment, the old file or the new one
-is there, never less.
+Every file a user would miss (graphs, pictures, cache entries) is written here: a temporary file in the same folder,
+synced, moved to its name, and the folder synced. Killed at any moment, the old file or the new one is there, never
+less.
 """
 
 from __future__ import annotations
@@ -11,19 +11,24 @@ import contextlib
 import errno
 import os
 import sys
-import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from .errors import NodeflowError
 
+_FREE = "free some space"
+_FOLDER = "choose another folder or change its permissions"
 _CAUSES = {
-    errno.ENOSPC: ("the disk is full", "free some space"),
-    errno.EDQUOT: ("your disk quota is used up", "free some space"),
+    errno.ENOSPC: ("the disk is full", _FREE),
+    errno.EDQUOT: ("your disk quota is used up", _FREE),
+    errno.EFBIG: ("the file system cannot hold so large a file", "choose another folder"),
     errno.EROFS: ("the file system is read-only", "choose another folder"),
-    errno.EACCES: ("permission denied", "choose another folder or change its permissions"),
-    errno.EPERM: ("permission denied", "choose another folder or change its permissions"),
+    errno.EACCES: ("permission denied", _FOLDER),
+    errno.EPERM: ("permission denied", _FOLDER),
     errno.ENOENT: ("the folder does not exist", "create it first"),
     errno.ENOTDIR: ("the folder is a file", "choose another folder"),
+    errno.EISDIR: ("a folder has this name", "choose another name"),
+    errno.ENAMETOOLONG: ("the name is too long", "choose a shorter one"),
     errno.EIO: ("the disk reported an error", "check the disk"),
 }
 
@@ -31,57 +36,89 @@ _CAUSES = {
 def atomic_write(path: str | os.PathLike[str], data: bytes) -> None:
     """Replace the file at `path` by `data`, keeping the old content until the new one is safe on disk.
 
+    A link is followed; permissions are kept.
+
     Raises:
         NodeflowError: NF108, when the disk is full, read-only or forbidden; the old file is untouched.
     """
-    target = Path(path)
-    try:
-        _write(target.resolve() if target.is_symlink() else target, data)
-    except OSError as error:
-        why, fix = _CAUSES.get(error.errno or 0, (error.strerror or str(error), "try another folder"))
-        kept = "the old file is kept" if target.exists() else "nothing was written"
-        raise NodeflowError("NF108", f"{why}: {_size(len(data))} needed; {kept}", where=str(path), fix=fix) from error
+    with _explained(path, len(data)):
+        _write(Path(os.path.realpath(path)), data, os.replace)
 
 
-def _write(target: Path, data: bytes) -> None:
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:40]}.", suffix=".tmp")
+def atomic_create(path: str | os.PathLike[str], data: bytes) -> None:
+    """Write a new file. Of several processes that try the same name, one wins.
+
+    Raises:
+        FileExistsError: When the name is taken, by a file, a folder or a link.
+        NodeflowError: NF108, as `atomic_write`.
+    """
+    with _explained(path, len(data)):
+        _write(Path(path), data, _move_to_new)
+
+
+@contextlib.contextmanager
+def _explained(path: str | os.PathLike[str], size: int) -> Iterator[None]:
     try:
-        with os.fdopen(handle, "wb") as file:
+        yield
+    except FileExistsError:
+        raise
+    except (OSError, ValueError) as error:
+        number = getattr(error, "errno", None) or 0
+        why, fix = _CAUSES.get(number, (getattr(error, "strerror", None) or str(error), "try another folder"))
+        kept = "the old file is kept" if _exists(path) else "nothing was written"
+        raise NodeflowError("NF108", f"{why}: {_size(size)} needed; {kept}", where=str(path), fix=fix) from error
+
+
+def _exists(path: str | os.PathLike[str]) -> bool:
+    with contextlib.suppress(OSError, ValueError):
+        return os.path.lexists(path)
+    return False
+
+
+def _write(target: Path, data: bytes, move: Callable[[Path, Path], None]) -> None:
+    temporary = target.parent / f".{target.name[:40]}.{os.urandom(6).hex()}.tmp"
+    try:
+        with open(temporary, "xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(name, _mode(target))
-        os.replace(name, target)
+        with contextlib.suppress(FileNotFoundError):
+            os.chmod(temporary, target.stat().st_mode & 0o777)
+        move(temporary, target)
     except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(name)
+        with contextlib.suppress(OSError, ValueError):
+            os.unlink(temporary)
         raise
-    _sync_folder(target.parent)
+    _sync_folder(target)
 
 
-def _mode(target: Path) -> int:
-    """The permissions the file has, or those a new file would get: `mkstemp` makes private ones."""
+def _move_to_new(temporary: Path, target: Path) -> None:
+    """Move without replacing: a hard link fails where the name is taken, in one step."""
     try:
-        return target.stat().st_mode & 0o777
-    except OSError:
-        return 0o666 & ~_umask()
+        os.link(temporary, target)
+    except FileExistsError:
+        raise
+    except OSError:  # FAT and some network drives have no hard links: reserve the name, then fill it
+        open(target, "xb").close()
+        os.replace(temporary, target)
+    else:
+        os.unlink(temporary)
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the rename itself durable; Windows does so on its own."""
+def _sync_folder(target: Path) -> None:
+    """Make the move itself durable; Windows does so on its own, and some file systems cannot."""
     if sys.platform == "win32":
         return
-    handle = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        handle = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+    except OSError as error:
+        if error.errno in (errno.EIO, errno.ENOSPC, errno.EDQUOT):
+            why = "it is written, but the disk could not confirm it, so a power cut may undo it"
+            raise NodeflowError("NF108", why, where=str(target), fix="check the disk and save again") from error
 
 
 def _size(count: int) -> str:
