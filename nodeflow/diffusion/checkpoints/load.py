@@ -8,6 +8,7 @@ write into its weights, the file never changes.
 
 from __future__ import annotations
 
+import math
 import mmap
 from collections.abc import Iterator
 from pathlib import Path
@@ -63,6 +64,19 @@ def load_weights(handle: Weights, device: str = "cpu", dtype: str = "float32") -
         net = model_class(handle.kind).from_config(handle.config)
     net.load(current_names(read_tensors(files, device, torch_dtype(dtype))))
     return _frozen(net)
+
+
+def weight_bytes(handle: Weights, dtype: str = "float32") -> int:
+    """The memory a handle's network takes in a number format, from the headers of its files.
+
+    Raises:
+        NodeflowError: As `files_of` and `read_header`.
+    """
+    if handle.kind == "Pixels":
+        return 0
+    width = torch_dtype(dtype).itemsize
+    shapes = [info.shape for path in files_of(handle) for info in read_header(path).tensors.values()]
+    return sum(math.prod(shape) for shape in shapes) * width
 
 
 def read_tensors(files: tuple[Path, ...], device: str, dtype: torch.dtype) -> dict[str, Tensor]:

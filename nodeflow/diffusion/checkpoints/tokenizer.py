@@ -26,32 +26,30 @@ _ROLES = {"bos_token": START, "eos_token": END, "pad_token": END, "unk_token": E
 
 
 class ClipTokenizer:
-    """Text to ids.
+    """Text to ids, under the names that transformers uses.
 
     Args:
         tokenizer: The byte pairs and their rules.
-        start: Id put before a prompt.
-        end: Id put after it.
-        pad: Id that fills it up to `length`.
-        length: How many ids the text encoder takes, `start` and `end` included.
+        bos_token_id: Id put before a prompt.
+        eos_token_id: Id put after it.
+        pad_token_id: Id that fills it up.
+        model_max_length: How many ids the text encoder takes, start and end included.
     """
 
-    def __init__(self, tokenizer: Tokenizer, start: int, end: int, pad: int, length: int) -> None:
+    def __init__(
+        self, tokenizer: Tokenizer, bos_token_id: int, eos_token_id: int, pad_token_id: int, model_max_length: int
+    ) -> None:
         self.tokenizer = tokenizer
-        self.start, self.end, self.pad, self.length = start, end, pad, length
+        self.bos_token_id, self.eos_token_id, self.pad_token_id = bos_token_id, eos_token_id, pad_token_id
+        self.model_max_length = model_max_length
 
-    def ids(self, text: str) -> list[int]:
-        """The ids of a text, as many as it takes, without `start`, `end` and padding."""
+    def encode(self, text: str, add_special_tokens: bool = True) -> list[int]:
+        """The ids of a text, as many as it takes, between start and end unless these are not asked for."""
         text = text.encode("utf-8", "replace").decode("utf-8")  # half a surrogate pair is no character
-        return self.tokenizer.encode(text, add_special_tokens=False).ids
+        ids = self.tokenizer.encode(text, add_special_tokens=False).ids
+        return [self.bos_token_id, *ids, self.eos_token_id] if add_special_tokens else ids
 
-    def padded(self, text: str) -> list[int]:
-        """The ids of a text between `start` and `end`, cut or padded to `length`."""
-        ids = [self.start, *self.ids(text)[: self.length - 2], self.end]
-        return ids + [self.pad] * (self.length - len(ids))
-
-    @property
-    def vocabulary(self) -> int:
+    def __len__(self) -> int:
         """How many ids there are."""
         return self.tokenizer.get_vocab_size()
 
@@ -67,10 +65,10 @@ def load_tokenizer(encoder: TextEncoder) -> ClipTokenizer:
         raise NodeflowError("NF406", f"the tokenizer of a {encoder.kind} is not supported", where=encoder.tokenizer)
     tokenizer = read_tokenizer(Path(encoder.tokenizer))
     expected = encoder.config.get("vocab_size", 49408)
-    if tokenizer.vocabulary != expected:
+    if len(tokenizer) != expected:
         raise NodeflowError(
             "NF408",
-            f"the tokenizer knows {tokenizer.vocabulary} tokens, the text encoder {expected}",
+            f"the tokenizer knows {len(tokenizer)} tokens, the text encoder {expected}",
             where=encoder.tokenizer,
             fix="choose a tokenizer and a text encoder of one model",
         )
@@ -97,8 +95,9 @@ def read_tokenizer(folder: Path) -> ClipTokenizer:
         why = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise NodeflowError("NF408", f"the tokenizer is corrupt: {why}", where=str(folder)) from error
     length = options.get("model_max_length", _DEFAULT_LENGTH)
-    usable = isinstance(length, int) and 2 < length <= _MAX_LENGTH
-    return ClipTokenizer(tokenizer, ids["bos_token"], ids["eos_token"], ids["pad_token"], length if usable else 77)
+    if not (isinstance(length, int) and 2 < length <= _MAX_LENGTH):
+        length = _DEFAULT_LENGTH  # transformers writes 10^30 for "not said"
+    return ClipTokenizer(tokenizer, ids["bos_token"], ids["eos_token"], ids["pad_token"], length)
 
 
 def _tokenizer(folder: Path, unknown: str) -> Tokenizer:

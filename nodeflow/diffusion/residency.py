@@ -1,0 +1,243 @@
+"""Which weights are where. Networks are borrowed, stay where they were used, and give way by need.
+
+    with residency.weights(handle, "cuda:0", "float16") as net:
+        ...
+
+A network is *pinned* while borrowed, *idle* after. Each device has a budget in bytes; when a borrowed network needs
+room there, idle ones leave, the longest unused first: from a device to host memory ("cpu"), from there altogether
+(weights are mapped from their files, so loading again costs no more than reading them). Pinned networks never move,
+so a budget can be exceeded by what is in use at once. Handles of the same content, configuration, format and patches
+share a network.
+
+Locks: `_lock` guards the books and is held while networks leave; each place has its own lock, held while its network
+is loaded or moved in, so that a slow load keeps nobody waiting who wants another network. A place's lock is taken
+without `_lock` held, and `_lock` inside it only for bookkeeping.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+from nodeflow.values import Weights
+
+from .checkpoints.load import load_weights, weight_bytes
+from .devices import pick_device, pick_dtype
+
+HOST = "cpu"
+Loader = Callable[[Weights, str, str], nn.Module]
+
+
+class Held(NamedTuple):
+    """A network in memory.
+
+    Args:
+        kind: Its class.
+        folder: Where it came from.
+        device: Where it is.
+        dtype: Its number format.
+        nbytes: Its size.
+        borrowers: How many use it now; 0 = idle.
+    """
+
+    kind: str
+    folder: str
+    device: str
+    dtype: str
+    nbytes: int
+    borrowers: int
+
+
+class _Identity(NamedTuple):
+    """What makes two networks the same but for their place."""
+
+    digest: str
+    kind: str
+    config: str
+    dtype: str
+    patches: tuple[Any, ...]
+
+    @classmethod
+    def of(cls, handle: Weights, dtype: str) -> _Identity:
+        return cls(handle.digest, handle.kind, json.dumps(handle.config, sort_keys=True), dtype, handle.patches)
+
+
+@dataclass(eq=False)
+class _Place:
+    """A network on a device, or on its way there."""
+
+    identity: _Identity
+    folder: str
+    device: str
+    net: nn.Module | None = None
+    nbytes: int = 0
+    borrowers: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+def default_budgets() -> dict[str, int]:
+    """Four fifths of each CUDA card. The host has none: its weights are mapped, and the system takes pages back."""
+    return {
+        f"cuda:{i}": torch.cuda.get_device_properties(i).total_memory * 4 // 5
+        for i in range(torch.cuda.device_count())
+    }
+
+
+class Residency:
+    """Lends networks and remembers where they are.
+
+    Args:
+        budgets: Bytes a device ("cuda:0", "cpu"); a device without one is not limited. None: `default_budgets()`.
+        load: Makes a network from (handle, device, dtype).
+        measure: The bytes it will take, from (handle, dtype).
+    """
+
+    def __init__(
+        self,
+        budgets: Mapping[str, int] | None = None,
+        load: Loader = load_weights,
+        measure: Callable[[Weights, str], int] = weight_bytes,
+    ) -> None:
+        self._budgets = dict(default_budgets() if budgets is None else budgets)
+        self._load, self._measure = load, measure
+        self._lock = threading.Lock()
+        self._places: dict[tuple[_Identity, str], _Place] = {}
+        """By identity and device, the longest unused first."""
+
+    @contextmanager
+    def weights(self, handle: Weights, device: str = "auto", dtype: str = "auto") -> Iterator[nn.Module]:
+        """Borrow a handle's network for the length of a `with`.
+
+        Args:
+            handle: From `open_model`. Its number format counts, unless it is "auto".
+            device: As for `pick_device`.
+            dtype: As for `pick_dtype`, where the handle leaves it open.
+
+        Raises:
+            NodeflowError: As `load_weights`, `pick_device` and `pick_dtype`.
+        """
+        device = pick_device(device)
+        dtype = pick_dtype(dtype if handle.dtype == "auto" else handle.dtype, device)
+        place = self._pin(handle, device, dtype)
+        try:
+            with place.lock:
+                if place.net is None:
+                    self._bring(place, handle)
+            assert place.net is not None
+            yield place.net
+        finally:
+            self._unpin(place)
+
+    def release(self, device: str = "") -> int:
+        """Let idle networks go, as when memory runs out.
+
+        Args:
+            device: Only those there; empty = everywhere.
+
+        Returns:
+            Bytes given back.
+        """
+        with self._lock:
+            idle = [place for place in self._idle() if device in ("", place.device)]
+            for place in idle:
+                self._forget(place)
+                place.net = None
+            freed = sum(place.nbytes for place in idle)
+        if freed and torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        return freed
+
+    def held(self) -> list[Held]:
+        """The networks in memory, the longest unused first."""
+        with self._lock:
+            return [
+                Held(place.identity.kind, place.folder, device, place.identity.dtype, place.nbytes, place.borrowers)
+                for (_, device), place in self._places.items()
+                if place.net is not None
+            ]
+
+    def _pin(self, handle: Weights, device: str, dtype: str) -> _Place:
+        """The handle's place on a device, made if need be, moved to the end of the row, one borrower more."""
+        identity = _Identity.of(handle, dtype)
+        with self._lock:
+            place = self._places.pop((identity, device), None) or _Place(identity, handle.folder, device)
+            self._places[identity, device] = place
+            place.borrowers += 1
+            return place
+
+    def _unpin(self, place: _Place) -> None:
+        with self._lock:
+            place.borrowers -= 1
+            if place.net is None and not place.borrowers:
+                self._forget(place)
+
+    def _bring(self, place: _Place, handle: Weights) -> None:
+        """Fill an empty place: from host memory if the network idles there, else from its files."""
+        net = self._take_from_host(place)
+        place.nbytes = self._measure(handle, place.identity.dtype) if net is None else _nbytes(net)
+        with self._lock:
+            self._make_room(place.device)
+        try:
+            net = self._moved(place, net, handle)
+        except torch.OutOfMemoryError:
+            self.release(place.device)
+            net = self._moved(place, net, handle)
+        with self._lock:
+            place.net, place.nbytes = net, _nbytes(net)
+
+    def _moved(self, place: _Place, net: nn.Module | None, handle: Weights) -> nn.Module:
+        if net is None:
+            return self._load(handle, place.device, place.identity.dtype)
+        return net.to(place.device)
+
+    def _take_from_host(self, place: _Place) -> nn.Module | None:
+        with self._lock:
+            source = self._places.get((place.identity, HOST))
+            if place.device == HOST or source is None or source.borrowers:
+                return None
+            self._forget(source)
+            return source.net
+
+    def _make_room(self, device: str) -> None:
+        """Move idle networks off a device, or out of the host, until its budget holds. The caller has `_lock`."""
+        budget = self._budgets.get(device)
+        if budget is None:
+            return
+        there = [place for place in self._places.values() if place.device == device]
+        excess = sum(place.nbytes for place in there) - budget
+        for place in self._idle():
+            if excess <= 0:
+                break
+            if place.device == device:
+                self._evict(place)
+                excess -= place.nbytes
+
+    def _evict(self, place: _Place) -> None:
+        """Off a device into host memory, if it may hold so much; off the host altogether."""
+        self._forget(place)
+        fits = place.nbytes <= self._budgets.get(HOST, place.nbytes)
+        if place.device == HOST or not fits or (place.identity, HOST) in self._places:
+            return
+        assert place.net is not None
+        moved = _Place(place.identity, place.folder, HOST, place.net.to(HOST), place.nbytes)
+        self._places[moved.identity, HOST] = moved
+        self._make_room(HOST)
+
+    def _idle(self) -> list[_Place]:
+        return [place for place in self._places.values() if place.net is not None and not place.borrowers]
+
+    def _forget(self, place: _Place) -> None:
+        if self._places.get((place.identity, place.device)) is place:
+            del self._places[place.identity, place.device]
+
+
+def _nbytes(net: nn.Module) -> int:
+    """Bytes of the weights; what is shared inside the network counts once."""
+    return sum(tensor.nbytes for tensor in (*net.parameters(), *net.buffers()))
