@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import content
-from .errors import NodeflowError
+from .errors import Fault, NodeflowError
 from .execution import Cache, Environment, Executor, Plan, Report, Token
 from .execution import plan as make_plan
 from .graph import Graph, check
 from .packs import Library, default_library
-from .saving import Saver
+from .saving import Saver, is_plain, with_values
 from .values import Weights
 
 if TYPE_CHECKING:
@@ -86,15 +86,30 @@ class Engine:
     ) -> Plan:
         """What a run would do, and why, without running it.
 
+        What `check` finds stops the nodes it names and what depends on them; the rest runs.
+
         Raises:
-            NodeflowError: Every problem of what is wanted, each located.
+            NodeflowError: NF212 nothing is wanted, NF213 an input or output of that name is not there.
         """
-        if faults := check(graph, self.library, wanted=wanted, values=values):
-            raise NodeflowError.of(faults)
-        environment = self.environment(graph, folder, values)
+        values = values or {}
         return make_plan(
-            graph, self.library, values=values or {}, wanted=wanted, environment=environment, cache=self.results
+            graph,
+            self.library,
+            values=values,
+            wanted=wanted,
+            environment=self.environment(graph, folder, values),
+            cache=self.results,
+            faults=self._faults(graph, values, wanted),
         )
+
+    def _faults(self, graph: Graph, values: Mapping[str, Any], wanted: Sequence[str] | None) -> list[Fault]:
+        """What `check` finds in the graph with these values; values that only a wire could bring are not its matter."""
+        if unknown := [name for name in values if name not in graph.inputs]:
+            known = ", ".join(sorted(graph.inputs)) or "none"
+            raise NodeflowError("NF213", f"the graph has no input {unknown[0]!r}", fix=f"it has: {known}")
+        live = {port for name, value in values.items() if not is_plain(value) for port in graph.targets(name)}
+        found = check(with_values(graph, values), self.library, wanted=wanted)
+        return [fault for fault in found if fault.where not in live]
 
     def run(self, plan: Plan, *, emit: Callable[[Any], None] | None = None, cancel: Token | None = None) -> Report:
         """Do what a plan says."""

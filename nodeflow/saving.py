@@ -56,9 +56,15 @@ def with_values(graph: Graph, values: Mapping[str, Any]) -> Graph:
     for name, value in values.items():
         for target in bound.targets(name):
             node, _, port = target.partition(".")
-            if value is None or isinstance(value, bool | int | float | str | list | dict):
+            if is_plain(value) and node in bound.nodes:
                 bound.nodes[node].values[port] = value
+                bound.nodes[node].wires.pop(port, None)
     return bound
+
+
+def is_plain(value: object) -> bool:
+    """Whether a graph file could hold it."""
+    return value is None or isinstance(value, bool | int | float | str | list | dict)
 
 
 def _value(graph: Graph, name: str) -> Any:

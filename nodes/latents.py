@@ -54,8 +54,9 @@ def fit(
         height: 0 = the model's own size.
         how: "cover" cuts what overhangs, "contain" adds grey borders, "stretch" distorts.
     """
-    from nodeflow.diffusion.imaging import fit as fitted
     from nodeflow.diffusion.latents import model_size
+
+    from nodeflow.diffusion.imaging import fit as fitted
 
     return fitted(image, *model_size(model, width, height), how, "#808080")
 

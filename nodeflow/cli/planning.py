@@ -56,7 +56,8 @@ def plan(
     made = engine.plan(
         document, values=read_values(document, engine.library, settings or [], sweeps or []), wanted=wanted or None
     )
-    rows = [(_place(step.node, step.at), step.status, step.tier, step.reason) for step in made.steps]
+    why = made.reasons
+    rows = [(_place(step.node, step.at), step.status, step.tier, why.get(step.node, "")) for step in made.steps]
     if as_json:
         fields = ("node", "status", "tier", "reason")
         typer.echo(json.dumps([dict(zip(fields, row, strict=True)) for row in rows], indent=2))
@@ -64,8 +65,11 @@ def plan(
     width = max((len(row[0]) for row in rows), default=0)
     for node, status, tier, reason in rows:
         typer.echo(f"{node:<{width}}  {f'{status} ({tier})' if tier else status:<15}  {reason}".rstrip())
-    running = sum(row[1] != "cached" for row in rows)
+    running = sum(row[1] in ("run", "unknown") for row in rows)
     typer.echo(f"{running} of {len(rows)} steps would run")
+    for step in made.steps:
+        if step.fault:
+            typer.echo(step.fault.line, err=True)
 
 
 def _place(node: str, at: tuple[int, ...]) -> str:
