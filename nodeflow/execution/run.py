@@ -1,0 +1,112 @@
+"""What belongs to one run: where it computes, how it is cancelled, what a node may ask of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..errors import Cancelled, NodeflowError
+from ..values import Image, Weights
+from .events import NodeLog, NodeProgress
+
+if TYPE_CHECKING:
+    from .events import Emitter
+
+
+@dataclass(frozen=True)
+class Environment:
+    """Where a run computes and what it may borrow.
+
+    Args:
+        device: "cpu", "cuda", "cuda:1", "mps".
+        dtype: Number format for weights: "auto", "float32", "float16", "bfloat16".
+        folder: The output folder.
+        weights: (handle, device, dtype) -> context manager that lends the network.
+        release: Frees weights that nobody borrows; returns how many bytes.
+        save_images: (image, name, suffix, embed) -> files written into the output folder.
+    """
+
+    device: str = "cpu"
+    dtype: str = "auto"
+    folder: str = "."
+    weights: Callable[[Weights, str, str], AbstractContextManager[Any]] | None = None
+    release: Callable[[], int] | None = None
+    save_images: Callable[[Image, str, str, bool], list[str]] | None = None
+
+    def identity(self, *, sink: bool) -> list[str]:
+        """What of it changes the result of a node that asks for the run; a sink also writes into the folder."""
+        return [self.device, self.dtype, *([self.folder] if sink else [])]
+
+
+class Token:
+    """Cancels one run. `cancel()` may be called from any thread or signal handler."""
+
+    __slots__ = ("cancelled",)
+
+    def __init__(self) -> None:
+        self.cancelled = False
+
+    def cancel(self) -> None:
+        """Ask the run to stop before its next step."""
+        self.cancelled = True
+
+    def check(self) -> None:
+        """Raise `Cancelled` when the run should stop."""
+        if self.cancelled:
+            raise Cancelled()
+
+
+class NodeRun:
+    """The run as one node sees it; fulfils `nodeflow.node.Run`."""
+
+    __slots__ = ("_cancel", "_emitter", "_environment", "_node", "device", "dtype", "folder")
+
+    def __init__(self, node: str, environment: Environment, cancel: Token, emitter: Emitter) -> None:
+        self._node = node
+        self._environment = environment
+        self._cancel = cancel
+        self._emitter = emitter
+        self.device = environment.device
+        self.dtype = environment.dtype
+        self.folder = environment.folder
+
+    def progress(self, step: int, total: int, preview: object = None) -> None:
+        """Report a step done.
+
+        Raises:
+            Cancelled: When the user asked to stop.
+        """
+        if self._emitter.active:
+            self._emitter.emit(NodeProgress(self._emitter.run, self._node, step, total, preview))
+        self._cancel.check()
+
+    def check(self) -> None:
+        """Raise `Cancelled` when the user asked to stop."""
+        self._cancel.check()
+
+    def log(self, text: str) -> None:
+        """A line for the user."""
+        if self._emitter.active:
+            self._emitter.emit(NodeLog(self._emitter.run, self._node, text))
+
+    def weights(self, handle: Weights) -> AbstractContextManager[Any]:
+        """Borrow the network behind a handle, on the run's device, for the length of a `with`.
+
+        Raises:
+            NodeflowError: NF401, when this run has no models to lend.
+        """
+        if self._environment.weights is None:
+            raise NodeflowError("NF401", "this run lends no models", fix="give its Environment a weights service")
+        return self._environment.weights(handle, self.device, self.dtype)
+
+    def save_images(self, image: Image, name: str, suffix: str, *, embed: bool = True) -> list[str]:
+        """Write pictures into the output folder; returns the files.
+
+        Raises:
+            NodeflowError: NF603 for a name that leaves the folder; NF108 if a file cannot be written.
+        """
+        if self._environment.save_images is None:
+            raise NodeflowError("NF108", "this run saves no pictures", fix="give its Environment a save_images service")
+        return self._environment.save_images(image, name, suffix, embed)

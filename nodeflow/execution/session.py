@@ -1,0 +1,466 @@
+"""One run: demands values, computes what is missing in depth-first order, lets go of what nobody needs any more.
+
+A demand walks from its goals to what is cached, without recursion, and numbers the tasks depth first. A heap of the
+tasks that can go on, by that number, keeps the order depth first also where threads finish when they like. A lazy
+input that is asked for is a demand within a call; beyond `DEPTH` such calls the node is called again after its input
+is there, so that recursion is no limit.
+
+Memory: each task counts the unfinished consumers that may still read it. At zero its value goes; if it was never
+computed, what it would have read is let go in turn.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from ..declaration import Lazy
+from ..errors import Cancelled, Fault, NodeflowError
+from .calling import Needed, Outcome, SourceFailed, argument, call
+from .errors import blocked
+from .events import Emitter, NodeFailed, NodeFinished, NodeStarted
+from .fingerprints import fingerprint, wanted_places
+from .lists import Values, elements_of
+from .plan import Plan, by_model
+from .pool import Pool
+from .run import Environment, NodeRun, Token
+from .steps import Slice, Source, Step, settled, upstream
+from .task import DONE, FAILED, IDLE, QUEUED, RUNNING, Loop, Task
+from .tiers import Entry
+
+if TYPE_CHECKING:
+    from .cache import Cache
+
+DEPTH = 40
+"""Calls of nodes within calls of nodes."""
+
+
+class Session:
+    """Runs the steps of one plan.
+
+    Args:
+        plan: What to do.
+        cache: Results by key; None = nothing is reused.
+        environment: Where to compute.
+        emitter: Where events go.
+        cancel: Stops the run.
+    """
+
+    def __init__(
+        self, plan: Plan, cache: Cache | None, environment: Environment, emitter: Emitter, cancel: Token
+    ) -> None:
+        self.tasks: dict[Step, Task] = {}
+        self.faults: list[Fault] = []
+        self._plan = plan
+        self._cache = cache
+        self._environment = environment
+        self._emitter = emitter
+        self._cancel = cancel
+        self._pool = Pool()
+        self._keys: dict[Step, bytes] = {}
+        self._values = Values(self.task)
+        self._loop: Loop | None = None
+        self._depth = 0
+        self._order = 0
+
+    def task(self, step: Step) -> Task:
+        """The state of a step."""
+        try:
+            return self.tasks[step]
+        except KeyError:
+            return self.tasks.setdefault(step, Task(step))
+
+    def demand(self, steps: Iterable[Step]) -> list[Task]:
+        """Compute steps, or find that they fail; their values are held until `release`."""
+        goals = [self.task(step) for step in dict.fromkeys(steps)]
+        for task in goals:
+            task.uses += 1
+        while any(task.state not in (DONE, FAILED) or task.gone for task in goals):
+            self._drive(goals)
+        return goals
+
+    def value(self, source: Source) -> Any:
+        """The value of a source whose steps are done; a mapped node's is a list with `HOLE` where one failed."""
+        return self._values.of(source)
+
+    def close(self) -> None:
+        """Let go of everything."""
+        self._pool.close()
+        for task in self.tasks.values():
+            task.outputs = task.elements = task.edges = None
+            task.waiters = []
+
+    def release(self, task: Task) -> None:
+        """One consumer less; what nobody reads any more goes."""
+        stack = [task]
+        while stack:
+            task = stack.pop()
+            task.uses -= 1
+            if task.uses:
+                continue
+            if task.elements is not None:
+                stack.extend(task.elements)
+            task.outputs = task.elements = None
+            if task.state in (IDLE, QUEUED) and task.edges is not None:
+                task.status = "lazy-unused"
+                stack.extend(task.edges)
+                task.edges = None
+
+    def _drive(self, goals: list[Task]) -> None:
+        loop = Loop(self._loop)
+        self._loop = loop
+        try:
+            self._hold(goals)
+            self._queue(goals, loop)
+            for task in goals:
+                if task.state not in (DONE, FAILED):
+                    task.waiters.append(loop)
+                    loop.missing += 1
+            while loop.missing:
+                self._cancel.check()
+                if loop.heap:
+                    self._advance(heapq.heappop(loop.heap)[1], loop)
+                    if self._pool.busy:
+                        self._collect(0.0)
+                elif self._pool.busy:
+                    self._collect(0.05)
+                else:
+                    raise RuntimeError(f"the run stalled before {[task.step for task in goals]}")
+        finally:
+            loop.closed = True
+            self._loop = loop.parent
+            if loop.parent is not None:
+                for entry in loop.heap:
+                    heapq.heappush(loop.parent.alive().heap, entry)
+
+    def _hold(self, goals: Iterable[Task]) -> None:
+        """Count, for all that may be needed, who may read it."""
+        stack = list(goals)
+        cache = self._cache
+        while stack:
+            task = stack.pop()
+            if task.gone:
+                task.state, task.armed, task.loop = IDLE, False, None
+            if task.edges is not None or task.state >= RUNNING:
+                continue
+            if task.key is not None and cache is not None and not task.fleeting and cache.peek(task.key):
+                task.fetch = True
+                continue
+            self._hold_edges(task)
+            stack.extend(task.edges)  # type: ignore[arg-type]
+
+    def _hold_edges(self, task: Task) -> None:
+        step = task.step
+        eager = [self.task(above) for above in step.needs()]
+        if len(eager) > 2:
+            rank = {above: place for place, above in enumerate(by_model([each.step for each in eager]))}
+            eager.sort(key=lambda each: rank[each.step])
+        task.eager = len(eager)
+        task.edges = eager + [self.task(above) for above in step.may_need()]
+        task.fetch = False
+        for above in task.edges:
+            above.uses += 1
+
+    def _queue(self, goals: Iterable[Task], loop: Loop) -> None:
+        """Number what is needed depth first, and start with what needs nothing."""
+        stack, path = [iter(goals)], []
+        while stack:
+            for task in stack[-1]:
+                if (task.state >= RUNNING and not task.gone) or task.loop is loop:
+                    continue
+                if task.gone or (task.edges is None and not task.fetch):
+                    self._hold([task])
+                task.loop = loop
+                path.append(task)
+                stack.append(iter(() if task.fetch else self._needed(task)))
+                break
+            else:
+                stack.pop()
+                if path:
+                    self._arm(path.pop(), loop)
+
+    def _needed(self, task: Task) -> list[Task]:
+        if task.elements is not None:
+            return task.elements
+        return task.edges[: task.eager] if task.edges else []
+
+    def _arm(self, task: Task, loop: Loop) -> None:
+        if not task.armed:
+            task.armed, task.state, task.missing = True, QUEUED, 0
+            self._order += 1
+            task.position = self._order
+            if not task.fetch:
+                for above in self._needed(task):
+                    if above.state not in (DONE, FAILED):
+                        above.waiters.append(task)
+                        task.missing += 1
+        if task.missing == 0:
+            heapq.heappush(loop.heap, (task.position, task))
+
+    def _again(self, task: Task, loop: Loop) -> None:
+        """Queue a task that turned out to need more."""
+        task.armed, task.loop = False, None
+        self._queue([task], loop)
+
+    def _advance(self, task: Task, loop: Loop) -> None:
+        """Take a task as far as it goes: from the cache, to its elements, or through its node."""
+        if task.state != QUEUED:
+            return None
+        step = task.step
+        if step.fault is not None:
+            return self._fail(task, step.fault, "failed")
+        if task.fetch:
+            if self._fetched(task):
+                return None
+            task.fetch = False
+            return self._again(task, loop)
+        if task.elements is not None:
+            return self._gathered(task)
+        for above in self._needed(task):
+            if above.state == FAILED:
+                assert above.fault is not None
+                return self._fail(task, blocked(step, above.fault), "skipped")
+            if above.gone:
+                return self._again(task, loop)
+        if task.key is None and self._settled(task):
+            return None
+        return self._computed(task, loop)
+
+    def _settled(self, task: Task) -> bool:
+        """Find the key of a task whose fingerprint waited; True when that was all that was missing."""
+        step = task.step
+        assert step.kind is not None
+        tokens = [settled(source, self._keys) for source in step.sources]
+        mark: bytes | None = b""
+        if step.kind.spec.fingerprint:
+            places = wanted_places(step.kind)
+            try:
+                mark = fingerprint(step.kind, places, lambda place: self._values.of(step.sources[place]))
+            except NodeflowError as error:
+                self._fail(task, error.faults[0].at(step.node), "failed")
+                return True
+        if mark is None or None in tokens:  # a lazy source that has not been asked for
+            task.fleeting = True
+            return False
+        task.key = self._keys[step] = step.kind.key(tokens, mark)  # type: ignore[arg-type]
+        return not task.fleeting and self._fetched(task)
+
+    def _fetched(self, task: Task) -> bool:
+        cache = self._cache
+        if cache is None or task.key is None:
+            return False
+        tier = cache.peek(task.key)
+        if tier == "disk":
+            assert task.step.kind is not None
+            task.step.kind.type  # noqa: B018  (imports the pack that defines the values)
+        hit = cache.get(task.key) if tier else None
+        if hit is None:
+            return False
+        if hit.parts is not None and not self._parts_fetched(task, hit.parts):
+            return False
+        task.outputs = hit.outputs if hit.parts is None else None
+        task.tier, task.size = hit.tier, hit.size
+        if self._emitter.active:
+            event = NodeFinished(self._emitter.run, task.step.node, 0.0, hit.tier, hit.size, task.step.at)
+            self._emitter.emit(event)
+        self._finish(task, DONE, "cached")
+        return True
+
+    def _parts_fetched(self, task: Task, parts: tuple[bytes, ...]) -> bool:
+        assert self._cache is not None
+        elements = []
+        for place, key in enumerate(parts):
+            hit = self._cache.get(key)
+            if hit is None:
+                return False
+            step = Step(task.step.node, task.step.kind, (), (*task.step.at, place))
+            step.key = key
+            element = self.task(step)
+            element.state, element.status, element.outputs, element.uses = DONE, "cached", hit.outputs, 1
+            elements.append(element)
+        task.elements = elements
+        return True
+
+    def _computed(self, task: Task, loop: Loop) -> None:
+        step = task.step
+        kind = step.kind
+        assert kind is not None
+        inputs: dict[str, Any] = {}
+        for place, (port, source) in enumerate(zip(kind.ports, step.sources, strict=True)):
+            if port.lazy:
+                inputs[port.name] = self._lazy(task, place)
+                continue
+            value = self._values.of(source)
+            if isinstance(value, list | tuple) and not port.many:
+                return self._expanded(task, loop)
+            inputs[port.name] = argument(value, many=port.many, real=port.real)
+        if self._emitter.active:
+            self._emitter.emit(NodeStarted(self._emitter.run, step.node, step.at))
+        extra = {"run": NodeRun(step.node, self._environment, self._cancel, self._emitter)} if kind.spec.wants_run else {}
+        if kind.spec.waits and not kind.lazies:
+            task.state = RUNNING
+            self._pool.submit(task, lambda: call(step, inputs, extra, self._environment))
+            return None
+        return self._concluded(task, call(step, inputs, extra, self._environment), loop)
+
+    def _expanded(self, task: Task, loop: Loop) -> None:
+        """Turn a task whose inputs are lists into one task an element."""
+        try:
+            steps = elements_of(task.step, self._values, self._keys)
+        except NodeflowError as error:
+            return self._fail(task, error.faults[0].at(task.step.node), "failed")
+        elements = [self.task(step) for step in steps]
+        for element in elements:
+            element.uses += 1
+            element.fleeting = element.fleeting or task.fleeting
+        self._hold(elements)
+        self._let_go(task)
+        task.elements, task.edges, task.eager = elements, [], 0
+        return self._again(task, loop)
+
+    def _gathered(self, task: Task) -> None:
+        """Finish a mapped task: its elements are done."""
+        elements = task.elements or []
+        failed = [element for element in elements if element.state == FAILED]
+        task.seconds = sum(element.seconds for element in elements)
+        task.size = sum(element.size for element in elements)
+        if failed and len(failed) == len(elements):
+            task.fault = failed[0].fault
+            task.elements = None
+            return self._finish(task, FAILED, "failed")
+        keys = [element.key for element in elements]
+        if self._cache is not None and not failed and not task.fleeting and task.key and None not in keys:
+            self._cache.put_group(task.key, tuple(keys), task.seconds)  # type: ignore[arg-type]
+        ran = not elements or any(element.status == "ran" for element in elements)
+        return self._finish(task, DONE, "ran" if ran else "cached")
+
+    def _lazy(self, task: Task, place: int) -> Any:
+        """A lazy input: computes its source when called, once a call of the node."""
+        source = task.step.sources[place]
+        assert task.step.kind is not None
+        port = task.step.kind.ports[place]
+        bare = source.source if type(source) is Slice else source
+        steps = list(upstream(bare))
+        if not steps and self._values.of(bare) is None:
+            return None
+        found: list[Any] = []
+
+        def compute() -> Any:
+            if not found:
+                self._nested(task, steps)
+                value = self._values.of(source)
+                found.append(argument(value, many=port.many, real=port.real))
+            return found[0]
+
+        return Lazy(compute)
+
+    def _nested(self, task: Task, steps: list[Step]) -> None:
+        """Compute the source of a lazy input within the call that asks for it."""
+        self._cancel.check()
+        missing = [step for step in steps if self.task(step).state not in (DONE, FAILED) or self.task(step).gone]
+        if missing and self._depth >= DEPTH:
+            raise Needed(missing[0])
+        if missing:
+            self._depth += 1
+            try:
+                for above in self.demand(missing):
+                    above.uses -= 1  # the asking task holds it
+            finally:
+                self._depth -= 1
+        for step in steps:
+            above = self.task(step)
+            if above.state == FAILED:
+                task.fleeting = True
+                assert above.fault is not None
+                raise SourceFailed(above.fault)
+
+    def _collect(self, timeout: float) -> None:
+        finished = self._pool.collect(timeout)
+        if finished is not None:
+            task, outcome = finished
+            self._concluded(task, outcome, task.loop.alive())
+
+    def _concluded(self, task: Task, outcome: Outcome, loop: Loop) -> None:
+        step = task.step
+        if outcome.cancelled:
+            raise Cancelled()
+        if outcome.needed is not None:
+            above = self.task(outcome.needed)
+            assert task.edges is not None
+            task.edges.remove(above)
+            task.edges.insert(0, above)
+            task.eager += 1
+            return self._again(task, loop)
+        task.seconds = outcome.seconds
+        if outcome.mutated:
+            self._drop_spoilt(task, outcome.mutated)
+        if outcome.origin is not None:
+            return self._fail(task, blocked(step, outcome.origin), "skipped")
+        if outcome.fault is not None:
+            return self._fail(task, outcome.fault, "failed")
+        assert outcome.outputs is not None
+        task.outputs = outcome.outputs
+        self._keep(task)
+        if self._emitter.active:
+            event = NodeFinished(self._emitter.run, step.node, outcome.seconds, "", task.size, step.at)
+            self._emitter.emit(event)
+        return self._finish(task, DONE, "ran")
+
+    def _keep(self, task: Task) -> None:
+        """Store a result, unless it is of this moment only or the user says not to."""
+        assert task.outputs is not None
+        entry = Entry(task.outputs, task.seconds, keep=bool(task.step.keep))
+        task.size = entry.size
+        if task.key is None and task.step.kind is not None and task.step.kind.lazies and not task.step.fleeting:
+            tokens = [settled(source, self._keys) for source in task.step.sources]
+            if None not in tokens:  # the lazy sources have been asked for meanwhile
+                task.key = self._keys[task.step] = task.step.kind.key(tokens)  # type: ignore[arg-type]
+                task.fleeting = False
+        if self._cache is not None and task.key is not None and not task.fleeting and task.step.keep is not False:
+            self._cache.put(task.key, entry)
+
+    def _drop_spoilt(self, task: Task, port: str) -> None:
+        """A node wrote into an input: forget that value and all that it feeds."""
+        kind = task.step.kind
+        assert kind is not None
+        place = [each.name for each in kind.ports].index(port)
+        spoilt = set(upstream(task.step.sources[place]))
+        for step in spoilt:
+            above = self.task(step)
+            above.outputs = above.elements = None
+        steps = [*self._plan.steps, *(step for step in self.tasks if step not in self._plan.calls)]
+        for step in steps:
+            if step in spoilt or any(above in spoilt for above in step.needs() + step.may_need()):
+                spoilt.add(step)
+        if self._cache is not None:
+            for step in spoilt:
+                key = step.key or self._keys.get(step)
+                if key is not None:
+                    self._cache.drop(key)
+
+    def _fail(self, task: Task, fault: Fault, status: str) -> None:
+        task.fault = fault
+        self.faults.append(fault)
+        if self._emitter.active:
+            self._emitter.emit(NodeFailed(self._emitter.run, task.step.node, fault, task.step.at))
+        self._finish(task, FAILED, status)
+
+    def _finish(self, task: Task, state: int, status: str) -> None:
+        task.state, task.status = state, status
+        task.armed = False
+        waiters, task.waiters = task.waiters, []
+        for waiter in waiters:
+            waiter.missing -= 1
+            if not waiter.missing and type(waiter) is Task:
+                assert waiter.loop is not None
+                heapq.heappush(waiter.loop.alive().heap, (waiter.position, waiter))
+        self._let_go(task)
+        if not task.uses:
+            task.outputs = None
+
+    def _let_go(self, task: Task) -> None:
+        """Release what a task read."""
+        edges, task.edges = task.edges, None
+        for above in edges or ():
+            self.release(above)

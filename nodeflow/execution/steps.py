@@ -1,0 +1,168 @@
+"""Steps: nodes made ready to run, wired to each other instead of naming each other.
+
+A step is one call of one node. A node without sweeps is one step; nodes with equal keys share one. Each input of a
+step has a source, and each source a token for the key (None while the key is not known).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from .keys import element_key, token
+
+if TYPE_CHECKING:
+    from ..errors import Fault
+    from .kinds import Kind
+
+
+class Const:
+    """A literal value."""
+
+    __slots__ = ("token", "value")
+
+    def __init__(self, value: Any, known: bytes | None = None) -> None:
+        self.value = value
+        self.token = token(value) if known is None else known
+
+
+class Ref:
+    """Output number `index` of a step."""
+
+    __slots__ = ("index", "step", "token")
+
+    def __init__(self, step: Step, index: int) -> None:
+        self.step = step
+        self.index = index
+        key = step.key
+        self.token = b"r%d:%b" % (index, key) if key is not None else None
+
+
+class Item:
+    """One element of a list that a step returns."""
+
+    __slots__ = ("index", "position", "step", "token")
+
+    def __init__(self, step: Step, index: int, position: int, known: bytes) -> None:
+        self.step = step
+        self.index = index
+        self.position = position
+        self.token: bytes | None = element_key(known, position)
+
+
+class Slice:
+    """What one element of a mapped node gets from a lazy input, should it ask: element `position` of `count`."""
+
+    __slots__ = ("count", "position", "source", "token")
+
+    def __init__(self, source: Source, position: int, count: int, known: bytes | None) -> None:
+        self.source = source
+        self.position = position
+        self.count = count
+        self.token = None if known is None else element_key(known, position)
+
+
+class Gather:
+    """Several sources as one list."""
+
+    __slots__ = ("parts", "token")
+
+    def __init__(self, parts: Sequence[Source]) -> None:
+        if Gather in map(type, parts):
+            parts = [inner for part in parts for inner in (part.parts if type(part) is Gather else [part])]
+        self.parts = parts
+        tokens = [part.token for part in parts]
+        self.token = None if None in tokens else gathered(tokens)  # type: ignore[arg-type]
+
+
+Source = Const | Ref | Item | Slice | Gather
+MISSING = Const(None, b"-")
+"""The source of an input that has none."""
+
+
+def gathered(tokens: list[bytes]) -> bytes:
+    """The token of a list made of parts with these tokens."""
+    return b"[%d:%b" % (len(tokens), b"".join(tokens))
+
+
+def settled(source: Source, keys: dict[Step, bytes]) -> bytes | None:
+    """The token of a source, with the keys that became known while running."""
+    if source.token is not None:
+        return source.token
+    if type(source) is Gather:
+        tokens = [settled(part, keys) for part in source.parts]
+        return None if None in tokens else gathered(tokens)  # type: ignore[arg-type]
+    if type(source) is Slice:
+        known = settled(source.source, keys)
+        return None if known is None else element_key(known, source.position)
+    key = keys.get(source.step)  # type: ignore[union-attr]
+    return None if key is None else b"r%d:%b" % (source.index, key)  # type: ignore[union-attr]
+
+
+def upstream(source: Source) -> Iterator[Step]:
+    """The steps a source comes from."""
+    if type(source) is Gather:
+        for part in source.parts:
+            yield from upstream(part)
+    elif type(source) is Slice:
+        yield from upstream(source.source)
+    elif type(source) is not Const:
+        yield source.step  # type: ignore[union-attr]
+
+
+class Step:
+    """One call of one node.
+
+    Args:
+        node: The node's name; `names` lists all nodes that share the step.
+        kind: Its type, None when no pack has it.
+        sources: One for each input port.
+        at: Its place in each sweep it depends on, empty without sweeps.
+        key: What the result is stored under; None while a fingerprint waits for a value.
+        fault: Why it cannot run.
+    """
+
+    __slots__ = (
+        "at", "fault", "fleeting", "keep", "key", "kind", "model", "names", "node", "reason", "refs", "sources",
+        "status", "tier",
+    )  # fmt: skip
+
+    def __init__(self, node: str, kind: Kind | None, sources: Sequence[Source], at: tuple[int, ...] = ()) -> None:
+        self.node = node
+        self.names = [node]
+        self.kind = kind
+        self.sources = sources
+        self.at = at
+        self.key: bytes | None = None
+        self.fault: Fault | None = None
+        self.fleeting = False
+        self.keep: bool | None = None
+        self.model: Step | None = None
+        self.refs: tuple[Ref, ...] = ()
+        self.status = ""
+        self.tier = ""
+        self.reason = ""
+
+    def __repr__(self) -> str:
+        place = "".join(f"[{i}]" for i in self.at)
+        return f"<{self.node}{place} {self.status}>"
+
+    def needs(self) -> list[Step]:
+        """The steps that must be done before this one can run."""
+        kind, found = self.kind, []
+        lazies = kind.lazies if kind is not None else ()
+        for place, source in enumerate(self.sources):
+            form = type(source)
+            if form is Const or place in lazies:
+                continue
+            if form is Gather:
+                found.extend(upstream(source))
+            else:
+                found.append(source.step)  # type: ignore[union-attr]
+        return found
+
+    def may_need(self) -> list[Step]:
+        """The steps it may ask for through lazy inputs."""
+        if self.kind is None or not self.kind.lazies:
+            return []
+        return [step for place in self.kind.lazies for step in upstream(self.sources[place])]
