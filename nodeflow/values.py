@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+from .errors import NodeflowError
+
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
@@ -203,6 +205,16 @@ class Denoiser(Weights):
 
     space: LatentSpace = field(default_factory=lambda: LatentSpace("pixels", 3, 1))
     size: tuple[int, int] = (0, 0)
+
+    def sized(self, width: int = 0, height: int = 0) -> tuple[int, int]:
+        """(width, height) in pixels, where 0 means the size it was trained for.
+
+        Raises:
+            NodeflowError: NF414, the model does not say its size and none is given.
+        """
+        if not (width or self.size[0]) or not (height or self.size[1]):
+            raise NodeflowError("NF414", "the model does not say its own size", fix="give a width and a height")
+        return width or self.size[0], height or self.size[1]
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from typing import Annotated, Any, NamedTuple
 
 from nodeflow import Conditioning, Denoiser, Latent, Lazy, Range, Run, Schedule, Seed, node
 
-from ._fits import same_space, same_states
+from ._fits import needs_text, same_space, same_states
 
 
 class Denoised(NamedTuple):
@@ -29,6 +29,7 @@ def _facts(
     same_space(latent, model, "denoiser")
     for port, conditioning in (("positive", positive), ("negative", negative)):
         same_states(conditioning, model, port)
+    needs_text(model, positive)
     space = (model or {}).get("space")
     return {"latent": {"space": space}, "estimate": {"space": space}}
 
@@ -42,6 +43,7 @@ def denoise(
     positive: Conditioning | None = None,
     negative: Lazy[Conditioning] | None = None,
     guidance: Annotated[float, Range(1, 30, step=0.5)] = 7.0,
+    rescale: Annotated[float, Range(0, 1, step=0.05)] = 0.0,
     seed: Annotated[int, Seed()] = 0,
     strength: Annotated[float, Range(0, 1, step=0.05)] = 1.0,
 ) -> Denoised:
@@ -54,23 +56,24 @@ def denoise(
         positive: What to paint; none for models without text.
         negative: What to steer away from; never computed when guidance is 1.
         guidance: How strongly to follow the prompt (classifier-free guidance scale); 1 = not at all.
+        rescale: How much of the contrast that strong guidance adds is taken back.
         seed: For the noise; the same seed gives the same picture on any device.
         strength: How much noise to begin with: 1 paints from nothing, less keeps more of the latent.
     """
-    from nodeflow.diffusion.sampling import denoise as sampled
+    from nodeflow.diffusion.denoising import denoise as sampled
 
     away = negative() if negative is not None and guidance > 1 else None
-    with run.weights(model) as network:
-        return Denoised(
-            *sampled(
-                network,
-                latent,
-                schedule,
-                positive=positive,
-                negative=away,
-                guidance=guidance,
-                seed=seed,
-                strength=strength,
-                on_step=run.progress,
-            )
+    with run.weights(model) as net:
+        done = sampled(
+            net,
+            latent,
+            schedule,
+            positive=positive,
+            negative=away,
+            guidance=guidance,
+            rescale=rescale,
+            seed=seed,
+            strength=strength,
+            report=run.progress,
         )
+    return Denoised(*done)

@@ -165,6 +165,11 @@ def mask_combine(a: Mask, b: Mask, how: Literal["union", "intersection", "differ
     return Mask(combine[how](a.data, b.data))
 
 
+def fit_mask(mask: Mask, width: int, height: int, how: Literal["cover", "contain", "stretch"]) -> Mask:
+    """Bring a mask to the size that `fit` brings its picture to; borders stay unmasked."""
+    return Mask(fit(mask_picture(mask), width, height, how, "#000000").data[:, :1].contiguous())
+
+
 def mask_picture(mask: Mask) -> Image:
     """A mask as a black and white picture."""
     return Image(mask.data.expand(-1, 3, -1, -1).contiguous())
