@@ -59,6 +59,22 @@ THRESHOLDING: Mapping[str, Any] = MappingProxyType(
 )
 
 
+SPACED: Mapping[str, Any] = MappingProxyType({"timestep_spacing": "linspace", "steps_offset": 0})
+
+WARPED: Mapping[str, Any] = MappingProxyType(
+    {"use_karras_sigmas": False, "use_exponential_sigmas": False, "use_beta_sigmas": False}
+)
+
+FLOWING: Mapping[str, Any] = MappingProxyType(
+    {
+        "use_flow_sigmas": False,
+        "flow_shift": 1.0,
+        "use_dynamic_shifting": False,
+        "time_shift_type": "exponential",
+    }
+)
+
+
 class Config(Mapping[str, Any]):
     """Given values over defaults; reads by item and by attribute, cannot be changed.
 

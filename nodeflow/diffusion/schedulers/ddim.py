@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from .config import THRESHOLDING, TRAINING
+from .config import SPACED, THRESHOLDING, TRAINING
 from .families import StrideScheduler
 from .prediction import noise_of
 from .solver import NoiseSource, Solver, State, transfer
@@ -55,8 +55,8 @@ class DDIMScheduler(StrideScheduler):
         "clip_sample": True,
         "clip_sample_range": 1.0,
         "set_alpha_to_one": True,
+        **SPACED,
         "timestep_spacing": "leading",
-        "steps_offset": 0,
         "rescale_betas_zero_snr": False,
     }
     solver_class = DDIM

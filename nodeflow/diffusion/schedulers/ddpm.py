@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from .config import THRESHOLDING, TRAINING, refuse
+from .config import SPACED, THRESHOLDING, TRAINING, refuse
 from .families import VPScheduler
 from .prediction import Prediction
 from .schedule import Schedule
@@ -53,8 +53,8 @@ class DDPM(Solver):
         if self.variance in LEARNED and output.shape[1] == 2 * channels:
             return output[:, :channels], output[:, channels:]
         if self.variance in LEARNED:
-            refuse(f"variance_type is {self.variance} but the model gives {output.shape[1]} channels for {channels}",
-                   where="DDPM", fix="use a model that learned its variance, or variance_type fixed_small")  # fmt: skip
+            what = f"variance_type is {self.variance} but the model gives {output.shape[1]} channels for {channels}"
+            refuse(what, where="DDPM", fix="use a model that learned its variance, or variance_type fixed_small")
         return output, None
 
     def deviation(self, small: float, large: float, spread: Tensor | None) -> float | Tensor:
@@ -76,8 +76,8 @@ class DDPMScheduler(VPScheduler):
         "variance_type": "fixed_small",
         "clip_sample": True,
         "clip_sample_range": 1.0,
+        **SPACED,
         "timestep_spacing": "leading",
-        "steps_offset": 0,
         "rescale_betas_zero_snr": False,
     }
     menus: ClassVar[Mapping[str, tuple[str, ...]]] = {

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from torch import Tensor
 
-from .config import THRESHOLDING, TRAINING, refuse
+from .config import FLOWING, SPACED, THRESHOLDING, TRAINING, WARPED, refuse
 from .exponential import Exponential, Kernel, Point, kernel
 from .families import ExponentialScheduler
 from .prediction import Prediction
@@ -94,20 +94,14 @@ class DPMSolverMultistepScheduler(ExponentialScheduler):
         "solver_type": "midpoint",
         "lower_order_final": True,
         "euler_at_final": False,
-        "use_karras_sigmas": False,
-        "use_exponential_sigmas": False,
-        "use_beta_sigmas": False,
+        **WARPED,
         "use_lu_lambdas": False,
-        "use_flow_sigmas": False,
-        "flow_shift": 1.0,
+        **FLOWING,
         "final_sigmas_type": "zero",
         "lambda_min_clipped": -math.inf,
         "variance_type": None,
-        "timestep_spacing": "linspace",
-        "steps_offset": 0,
+        **SPACED,
         "rescale_betas_zero_snr": False,
-        "use_dynamic_shifting": False,
-        "time_shift_type": "exponential",
     }
     menus: ClassVar[Mapping[str, tuple[Any, ...]]] = {
         **ExponentialScheduler.menus,
@@ -131,8 +125,8 @@ class DPMSolverMultistepScheduler(ExponentialScheduler):
         super().check()
         c, where = self.config, type(self).__name__
         if not self.data and c.final_sigmas_type == "zero":
-            refuse(f"algorithm_type {c.algorithm_type} cannot end at zero noise", where=where,
-                   fix="set final_sigmas_type to sigma_min, or take dpmsolver++")  # fmt: skip
+            what = f"algorithm_type {c.algorithm_type} cannot end at zero noise"
+            refuse(what, where=where, fix="set final_sigmas_type to sigma_min, or take dpmsolver++")
         if c.algorithm_type == "sde-dpmsolver" and c.solver_order > 2:
             refuse("sde-dpmsolver has no order 3", where=where, fix="set solver_order to 2, or take sde-dpmsolver++")
 

@@ -10,10 +10,10 @@ from typing import Any, ClassVar
 import numpy as np
 from torch import Tensor
 
-from .binding import Request
-from .config import TRAINING, refuse
+from .config import SPACED, TRAINING, WARPED, refuse
 from .families import KScheduler
 from .prediction import noise_of
+from .request import Request
 from .schedule import Nodes
 from .solver import NoiseSource, Solver, State
 from .space import Level
@@ -73,14 +73,11 @@ class EulerDiscreteScheduler(KScheduler):
     defaults: ClassVar[Mapping[str, Any]] = {
         **TRAINING,
         "interpolation_type": "linear",
-        "use_karras_sigmas": False,
-        "use_exponential_sigmas": False,
-        "use_beta_sigmas": False,
+        **WARPED,
         "sigma_min": None,
         "sigma_max": None,
-        "timestep_spacing": "linspace",
+        **SPACED,
         "timestep_type": "discrete",
-        "steps_offset": 0,
         "rescale_betas_zero_snr": False,
         "final_sigmas_type": "zero",
     }
@@ -94,8 +91,8 @@ class EulerDiscreteScheduler(KScheduler):
 
     def nodes(self, request: Request) -> Nodes:
         if request.timesteps is not None and self.continuous:
-            refuse("timesteps cannot be given where timestep_type is continuous", where=type(self).__name__,
-                   fix="give sigmas")  # fmt: skip
+            what = "timesteps cannot be given where timestep_type is continuous"
+            refuse(what, where=type(self).__name__, fix="give sigmas")
         return super().nodes(request)
 
     def joined(self, t: np.ndarray, k: np.ndarray) -> Nodes:
@@ -116,8 +113,7 @@ class EulerAncestralDiscreteScheduler(KScheduler):
 
     defaults: ClassVar[Mapping[str, Any]] = {
         **TRAINING,
-        "timestep_spacing": "linspace",
-        "steps_offset": 0,
+        **SPACED,
         "rescale_betas_zero_snr": False,
     }
     menus: ClassVar[Mapping[str, tuple[str, ...]]] = {"prediction_type": ("epsilon", "v_prediction")}

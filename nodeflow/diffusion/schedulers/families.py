@@ -12,16 +12,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
 
-from .binding import Request
 from .config import refuse
+from .request import Request
 from .schedule import Nodes
 from .scheduler import Scheduler
-from .space import ALMOST_ZERO_SNR, VE, VP, Flow, Level, alphas_cumprod
+from .space import ALMOST_ZERO_SNR, VE, VP, Flow, Level, alphas_cumprod, betas
 from .spacing import spaced
 from .warps import WARPS, shifted
 
@@ -32,23 +32,30 @@ class TableScheduler(Scheduler):
     space: VP | VE | Flow
     floor: ClassVar[float] = ALMOST_ZERO_SNR
 
+    def check(self) -> None:
+        super().check()
+        if len(asked := [key for key in WARPS if self.asks(key)]) > 1:
+            refuse(f"{' and '.join(asked)} exclude each other", where=type(self).__name__, fix="ask for one of them")
+
     def table(self) -> torch.Tensor:
         """alpha² of the model at each timestep, [T]."""
-        return alphas_cumprod(self.betas(), zero_snr=self._own("rescale_betas_zero_snr"), floor=self.floor)
+        c = self.config
+        steps = betas(c.beta_schedule, c.beta_start, c.beta_end, c.num_train_timesteps, c.trained_betas)
+        return alphas_cumprod(steps, zero_snr=self.asks("rescale_betas_zero_snr"), floor=self.floor)
 
     def spaced(self, n: int, last: int | None = None, beyond: int = 0) -> np.ndarray:
         """n falling timesteps, spaced as the configuration says, float64, [n]."""
         c = self.config
         last = last or c.num_train_timesteps
         if c.timestep_spacing == "leading" and n + beyond > last:
-            refuse(f"{n} steps do not fit into {last} timesteps with leading spacing", where=type(self).__name__,
-                   fix="take fewer steps or another timestep_spacing")  # fmt: skip
+            what = f"{n} steps do not fit into {last} timesteps with leading spacing"
+            refuse(what, where=type(self).__name__, fix="take fewer steps or another timestep_spacing")
         return spaced(c.timestep_spacing, n, last, c.num_train_timesteps, c.steps_offset, beyond)
 
     @property
     def warp(self) -> str | None:
         """The configuration key of the warp that is on."""
-        return next((key for key in WARPS if self._own(key)), None)
+        return next((key for key in WARPS if self.asks(key)), None)
 
     def warped(self, largest: float, smallest: float, n: int) -> np.ndarray:
         """n falling noise levels between two ends (the configuration's own ends first), float64, [n]."""
@@ -58,8 +65,8 @@ class TableScheduler(Scheduler):
     def refuse_timesteps(self, request: Request) -> None:
         """Timesteps of the caller's own and a warp exclude each other."""
         if request.timesteps is not None and self.warp:
-            refuse(f"timesteps cannot be given together with {self.warp}", where=type(self).__name__,
-                   fix="give the number of steps, or switch the warp off")  # fmt: skip
+            what = f"timesteps cannot be given together with {self.warp}"
+            refuse(what, where=type(self).__name__, fix="give the number of steps, or switch the warp off")
 
     def nodes_of_training(self) -> Nodes:
         """Every timestep, T - 1 down to 0, then the clean end."""
@@ -118,8 +125,11 @@ class StrideScheduler(VPScheduler):
     def targets(self, t: np.ndarray, *, custom: bool) -> tuple[Level, ...]:
         if custom:
             return super().targets(t, custom=custom)
-        stride = self.config.num_train_timesteps // len(t)
-        return tuple(self.at(int(one) - stride) for one in t)
+        return tuple(self.at(int(one) - self.stride(len(t))) for one in t)
+
+    def stride(self, n: int) -> int:
+        """Timesteps a step."""
+        return self.config.num_train_timesteps // n
 
     def at(self, t: int) -> Level:
         """The level of a timestep; below 0, where a run ends."""
@@ -205,8 +215,8 @@ class ExponentialScheduler(TableScheduler):
     def flow_levels(self, request: Request) -> tuple[np.ndarray, np.ndarray]:
         """Timesteps, [n], and noise levels, [n] or with the end [n + 1], of a flow-matching model."""
         if request.timesteps is not None or (request.sigmas is not None and self.warp):
-            refuse("a flow takes a number of steps, or sigmas without a warp", where=type(self).__name__,
-                   fix="leave timesteps and warps out")  # fmt: skip
+            what = "a flow takes a number of steps, or sigmas without a warp"
+            refuse(what, where=type(self).__name__, fix="leave timesteps and warps out")
         train = self.config.num_train_timesteps
         if self.warp:
             k = self.warped(float(self.vp.ks[-1]), float(self.vp.ks[0]), request.n)
@@ -230,8 +240,8 @@ class ExponentialScheduler(TableScheduler):
         if mu is None:
             return c.flow_shift
         if not c.use_dynamic_shifting:
-            refuse("mu is given but use_dynamic_shifting is off", where=type(self).__name__,
-                   fix="switch it on or leave mu out")  # fmt: skip
+            what = "mu is given but use_dynamic_shifting is off"
+            refuse(what, where=type(self).__name__, fix="switch it on or leave mu out")
         return math.exp(mu) if c.time_shift_type == "exponential" else mu
 
     def smallest(self, k: np.ndarray) -> float:
@@ -247,7 +257,3 @@ class ExponentialScheduler(TableScheduler):
     def rounds(self) -> bool:
         """Whether timesteps after a warp are rounded; otherwise they are cut down to the integer below."""
         return self.warp in ("use_karras_sigmas", "use_lu_lambdas")
-
-    def option(self, key: str) -> Any:
-        """An option of the configuration, None where the class has none of that name."""
-        return self.config[key] if key in self.defaults else None

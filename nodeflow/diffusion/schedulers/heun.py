@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from .config import TRAINING
+from .config import SPACED, TRAINING, WARPED
 from .families import KScheduler
 from .prediction import noise_of
 from .schedule import Eval, Nodes
@@ -24,14 +24,6 @@ class Heun(Solver):
     stage 1   x' = x + (k' - k) (d(x, k) + d(x', k')) / 2;  none where k' = 0
     """
 
-    @classmethod
-    def lay(cls, nodes: Nodes, space: Space) -> Iterator[Eval]:
-        timesteps = [*nodes.timesteps.tolist(), space.t(float(nodes.sigmas[-1]))]
-        for i, (level, target) in enumerate(zip(nodes.levels, nodes.targets, strict=True)):
-            yield Eval(timesteps[i], level, target, 0, space.input_scale(level))
-            if target.sigma > 0:
-                yield Eval(timesteps[i + 1], target, target, 1, space.input_scale(target))
-
     def advance(self, state: State, output: Tensor, noise: NoiseSource) -> State:
         call = self.here(state)
         k, k2 = call.level.k, call.target.k
@@ -46,6 +38,15 @@ class Heun(Solver):
         return replace(state, x=x, estimate=x0, stages=(slope,), anchor=state.x)
 
 
+def calls_at_both_ends(nodes: Nodes, space: Space) -> Iterator[Eval]:
+    """Two calls a step, at its beginning and at its end; one where the end is clean."""
+    timesteps = [*nodes.timesteps.tolist(), space.t(float(nodes.sigmas[-1]))]
+    for i, (level, target) in enumerate(zip(nodes.levels, nodes.targets, strict=True)):
+        yield Eval(timesteps[i], level, target, 0, space.input_scale(level))
+        if target.sigma > 0:
+            yield Eval(timesteps[i + 1], target, target, 1, space.input_scale(target))
+
+
 class HeunDiscreteScheduler(KScheduler):
     """Heun's method: twice the cost of Euler a step, of second order."""
 
@@ -53,13 +54,13 @@ class HeunDiscreteScheduler(KScheduler):
         **TRAINING,
         "beta_start": 0.00085,
         "beta_end": 0.012,
-        "use_karras_sigmas": False,
-        "use_exponential_sigmas": False,
-        "use_beta_sigmas": False,
+        **WARPED,
         "clip_sample": False,
         "clip_sample_range": 1.0,
-        "timestep_spacing": "linspace",
-        "steps_offset": 0,
+        **SPACED,
     }
     solver_class = Heun
     order: ClassVar[int] = 2
+
+    def calls(self, nodes: Nodes) -> Iterator[Eval]:
+        return calls_at_both_ends(nodes, self.space)

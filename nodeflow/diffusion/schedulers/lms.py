@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from torch import Tensor
 
-from .config import TRAINING
+from .config import SPACED, TRAINING, WARPED
 from .families import KScheduler
 from .prediction import noise_of
 from .solver import NoiseSource, Solver, State, remembered
@@ -21,10 +21,10 @@ class LMS(Solver):
     integrated from k to k'.
 
     Args:
-        order: How many slopes (here the name of an option of one run, as callers know it).
+        order: How many slopes.
     """
 
-    order: int = 4  # type: ignore[misc]
+    order: int = 4
 
     def advance(self, state: State, output: Tensor, noise: NoiseSource) -> State:
         call = self.here(state)
@@ -54,10 +54,7 @@ class LMSDiscreteScheduler(KScheduler):
 
     defaults: ClassVar[Mapping[str, Any]] = {
         **TRAINING,
-        "use_karras_sigmas": False,
-        "use_exponential_sigmas": False,
-        "use_beta_sigmas": False,
-        "timestep_spacing": "linspace",
-        "steps_offset": 0,
+        **WARPED,
+        **SPACED,
     }
     solver_class = LMS

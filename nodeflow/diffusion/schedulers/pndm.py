@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
 from torch import Tensor
 
-from .binding import Request
-from .config import TRAINING, refuse
+from .config import SPACED, TRAINING, refuse
 from .families import StrideScheduler
 from .prediction import Prediction
-from .schedule import Nodes, Schedule
+from .request import Request
+from .schedule import Eval, Nodes, Schedule
 from .solver import NoiseSource, Solver, State, remembered, transfer
 from .space import Level
 
@@ -90,8 +90,8 @@ class PNDMScheduler(StrideScheduler):
         **TRAINING,
         "skip_prk_steps": False,
         "set_alpha_to_one": False,
+        **SPACED,
         "timestep_spacing": "leading",
-        "steps_offset": 0,
     }
     menus: ClassVar[Mapping[str, tuple[str, ...]]] = {"prediction_type": ("epsilon", "v_prediction")}
     solver_class = PNDM
@@ -100,30 +100,20 @@ class PNDMScheduler(StrideScheduler):
         if request.timesteps is not None or request.sigmas is not None:
             refuse("this scheduler steps in equal strides", where=type(self).__name__, fix="give the number of steps")
         if not self.config.skip_prk_steps and request.n < 4:
-            refuse(f"{request.n} steps are too few for the Runge-Kutta warm-up", where=type(self).__name__,
-                   fix="take at least 4 steps, or set skip_prk_steps")  # fmt: skip
-        plain = super().nodes(request)
-        t = self.calls(plain.timesteps)
-        levels = tuple(self.at(int(one)) for one in t)
-        targets = self.targets(plain.timesteps, custom=False)
-        sigmas = np.array([*(one.k for one in levels), targets[-1].k], dtype=np.float32)
-        return Nodes(t, levels, (*levels[1:], targets[-1]), sigmas)
+            what = f"{request.n} steps are too few for the Runge-Kutta warm-up"
+            refuse(what, where=type(self).__name__, fix="take at least 4 steps, or set skip_prk_steps")
+        return super().nodes(request)
 
-    def calls(self, t: np.ndarray) -> np.ndarray:
-        """What the model is told at each call, [n + 1] without and [n + 9] with prk."""
+    def calls(self, nodes: Nodes) -> Iterator[Eval]:
+        """n + 1 calls without and n + 9 with the Runge-Kutta warm-up."""
+        t, stride = nodes.timesteps, self.stride(len(nodes.timesteps))
         if self.config.skip_prk_steps:
-            return np.insert(t, 2, t[1]) if len(t) > 1 else t
-        half = self.config.num_train_timesteps // len(t) // 2
-        groups = [[t[i], t[i + 1] + half, t[i + 1] + half, t[i + 1]] for i in range(3)]
-        return np.concatenate([*groups, t[3:]])
+            told = np.insert(t, 2, t[1]) if len(t) > 1 else t
+        else:
+            half = stride // 2
+            told = np.concatenate([*([t[i], t[i + 1] + half, t[i + 1] + half, t[i + 1]] for i in range(3)), t[3:]])
+        for one in told.tolist():
+            yield Eval(one, self.at(one), self.at(one - stride))
 
     def make_solver(self, schedule: Schedule, prediction: Prediction) -> PNDM:
-        stride = self.config.num_train_timesteps // self.count(schedule)
-        return PNDM(schedule, prediction, self.at, stride, not self.config.skip_prk_steps)
-
-    def count(self, schedule: Schedule) -> int:
-        """The number of steps of a schedule."""
-        calls = len(schedule)
-        if not self.config.skip_prk_steps:
-            return calls - 9
-        return calls - 1 if calls > 1 else 1
+        return PNDM(schedule, prediction, self.at, self.stride(schedule.steps), not self.config.skip_prk_steps)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from .space import Level
+from .space import Level, Space
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +57,15 @@ class Schedule:
         sigmas: The noise level at each call and at the end, float32, [calls + 1].
         evals: The calls.
         init_noise_sigma: Standard deviation of the noise a run from nothing starts with.
-        order: Calls a step (the unit in which an image-to-image run counts its start).
+        steps: The number of steps.
+        order: The unit in which an image-to-image run counts its start: calls a step, as the class publishes it.
     """
 
     timesteps: Tensor
     sigmas: Tensor
     evals: tuple[Eval, ...]
-    init_noise_sigma: float = 1.0
+    init_noise_sigma: float
+    steps: int
     order: int = 1
 
     def __len__(self) -> int:
@@ -76,6 +79,12 @@ class Schedule:
         """A clean sample brought to the level of call `index`: alpha x0 + sigma noise, [B, ...]."""
         alpha, sigma = self.level(index)
         return alpha * x0 + sigma * noise
+
+
+def one_call_each(nodes: Nodes, space: Space) -> Iterator[Eval]:
+    """One call of the model a step."""
+    for t, level, target in zip(nodes.timesteps.tolist(), nodes.levels, nodes.targets, strict=True):
+        yield Eval(t, level, target, 0, space.input_scale(level))
 
 
 def tensor(values: np.ndarray, dtype: torch.dtype) -> Tensor:

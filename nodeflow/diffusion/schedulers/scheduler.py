@@ -19,9 +19,10 @@ from torch import Tensor
 from nodeflow.atomic import atomic_write
 from nodeflow.errors import NodeflowError
 
-from .binding import Binding, Numbers
+from .binding import Binding
 from .config import refuse
 from .noise import Noise
+from .request import Numbers
 from .schedule import Schedule
 from .solver import Solver, State
 from .space import Level
@@ -84,8 +85,7 @@ class Scheduler(Binding):
         self._set = self.schedule(num_inference_steps, timesteps=timesteps, sigmas=sigmas, mu=mu)
         self._device = device
         self._solver = self._state = self.begin_index = None
-        ends = len(sigmas) - 1 if sigmas is not None else None
-        self.num_inference_steps = num_inference_steps or (len(timesteps) if timesteps is not None else ends)
+        self.num_inference_steps = self._set.steps
 
     @property
     def current(self) -> Schedule:

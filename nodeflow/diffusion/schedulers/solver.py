@@ -10,17 +10,17 @@ One call of the model a step, so that progress, preview, cancelling and resuming
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import NoReturn
 
 import torch
 from torch import Tensor
 
 from .config import refuse
 from .prediction import Prediction
-from .schedule import Eval, Nodes, Schedule
-from .space import Level, Space
+from .schedule import Eval, Schedule
+from .space import Level
 
 NoiseSource = Callable[[Tensor], Tensor]
 """Draws N(0, 1) like a tensor, [B, ...]; see `noise.Noise`."""
@@ -89,14 +89,6 @@ class Solver:
     schedule: Schedule
     prediction: Prediction
 
-    order: ClassVar[int] = 1
-
-    @classmethod
-    def lay(cls, nodes: Nodes, space: Space) -> Iterable[Eval]:
-        """The calls of the model between the points of a run: one a step, unless a solver needs more."""
-        points = zip(nodes.timesteps.tolist(), nodes.levels, nodes.targets, strict=True)
-        return (Eval(t, level, target, 0, space.input_scale(level)) for t, level, target in points)
-
     def start(self, x: Tensor, index: int = 0) -> State:
         """The state of a run that begins at call `index` with x at that call's level, [B, ...].
 
@@ -164,7 +156,7 @@ def remembered(history: tuple[Tensor, ...], new: Tensor, limit: int) -> tuple[Te
     return (*history, new)[-limit:]
 
 
-def _no_noise(like: Tensor) -> Any:
+def _no_noise(like: Tensor) -> NoReturn:
     refuse("this solver draws noise and was given none", where="step", fix="give a noise source")
 
 

@@ -10,11 +10,11 @@ from typing import Any, ClassVar
 import numpy as np
 from torch import Tensor
 
-from .binding import Request
-from .config import THRESHOLDING, TRAINING, refuse
+from .config import FLOWING, SPACED, THRESHOLDING, TRAINING, WARPED, refuse
 from .exponential import Exponential, Point, kernel
 from .families import ExponentialScheduler
 from .prediction import Prediction
+from .request import Request
 from .schedule import Nodes, Schedule
 from .solver import NoiseSource, State, remembered
 from .space import Level
@@ -110,17 +110,11 @@ class UniPCMultistepScheduler(ExponentialScheduler):
         "lower_order_final": True,
         "disable_corrector": [],
         "solver_p": None,
-        "use_karras_sigmas": False,
-        "use_exponential_sigmas": False,
-        "use_beta_sigmas": False,
-        "use_flow_sigmas": False,
-        "flow_shift": 1.0,
-        "timestep_spacing": "linspace",
-        "steps_offset": 0,
+        **WARPED,
+        **FLOWING,
+        **SPACED,
         "final_sigmas_type": "zero",
         "rescale_betas_zero_snr": False,
-        "use_dynamic_shifting": False,
-        "time_shift_type": "exponential",
         "sigma_min": None,
         "sigma_max": None,
         "shift_terminal": None,

@@ -1,0 +1,71 @@
+"""What a caller wants of a run, read and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from numbers import Integral
+
+import numpy as np
+import torch
+
+from .config import refuse
+
+Numbers = Sequence[float] | np.ndarray | torch.Tensor
+
+
+@dataclass(frozen=True)
+class Request:
+    """n steps, or the timesteps, or the noise levels.
+
+    Args:
+        n: The number of steps, however it was said.
+        timesteps: The timesteps, falling, float64, [n].
+        sigmas: The noise levels, falling, float32, with the end [n + 1]; a flow may leave out the end 0.
+        mu: Logarithm of the shift of a flow.
+    """
+
+    n: int
+    timesteps: np.ndarray | None = None
+    sigmas: np.ndarray | None = None
+    mu: float | None = None
+
+
+def read_request(
+    n: int | None, timesteps: Numbers | None, sigmas: Numbers | None, mu: float | None, train: int, where: str
+) -> Request:
+    """A request out of the arguments people give, for a model of `train` timesteps.
+
+    Raises:
+        ScheduleError: NF410 where not exactly one of the three is given, or it is not valid.
+    """
+    if (n is not None) + (timesteps is not None) + (sigmas is not None) != 1:
+        refuse("exactly one of num_inference_steps, timesteps and sigmas must be given", where=where)
+    if timesteps is not None:
+        t = _falling(timesteps, "timesteps", where)
+        if t[0] >= train or t[-1] < 0:
+            refuse(f"timesteps leave 0 … {train - 1}", where=where, fix="stay inside")
+        return Request(len(t), t, None, mu)
+    if sigmas is not None:
+        k = _falling(sigmas, "sigmas", where)
+        if k[0] <= 0 or k[-1] < 0:
+            refuse("sigmas must begin above 0 and not end below it", where=where, fix="end the list with 0")
+        return Request(len(k) - 1, None, k.astype(np.float32), mu)
+    if not isinstance(n, Integral) or isinstance(n, bool) or n < 1:
+        refuse(f"num_inference_steps is {n!r}", where=where, fix="give a whole number from 1")
+    return Request(int(n), mu=mu)
+
+
+def _falling(values: Numbers, name: str, where: str) -> np.ndarray:
+    try:
+        array = np.asarray(values.cpu() if isinstance(values, torch.Tensor) else values, dtype=float)
+    except (TypeError, ValueError):
+        refuse(f"{name} is not a list of numbers", where=where)
+    if array.ndim != 1 or not len(array) or not np.isfinite(array).all():
+        refuse(f"{name} is not a list of finite numbers", where=where)
+    rises = np.flatnonzero(np.diff(array) >= 0)
+    if len(rises):
+        i = int(rises[0])
+        what = f"{name} do not fall: {array[i]:g} is followed by {array[i + 1]:g}"
+        refuse(what, where=where, fix="order them from noise to picture")
+    return array
