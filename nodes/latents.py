@@ -22,6 +22,11 @@ def _decoded(autoencoder: dict[str, Any] | None, latent: dict[str, Any] | None, 
     return {}
 
 
+def _codec(autoencoder: Autoencoder, net: Any) -> Any:
+    """The network between pictures and latents; None where the latents are the pixels themselves."""
+    return None if autoencoder.kind == "Pixels" else net
+
+
 @node("latent/empty", title="Empty latent", describe=_of_model)
 def empty(model: Denoiser, width: Size = 0, height: Size = 0, batch: Annotated[int, Range(1, 256)] = 1) -> Latent:
     """An empty latent, to paint from nothing.
@@ -32,9 +37,9 @@ def empty(model: Denoiser, width: Size = 0, height: Size = 0, batch: Annotated[i
         height: 0 = the model's own size.
         batch: How many pictures at once.
     """
-    from nodeflow.diffusion.latents import empty_latent
+    from nodeflow.diffusion.latents import empty as emptied
 
-    return empty_latent(model, width, height, batch)
+    return emptied(model.space, *model.sized(width, height), batch)
 
 
 @node("latent/fit", title="Fit image to model")
@@ -54,11 +59,9 @@ def fit(
         height: 0 = the model's own size.
         how: "cover" cuts what overhangs, "contain" adds grey borders, "stretch" distorts.
     """
-    from nodeflow.diffusion.latents import model_size
+    from nodeflow.diffusion import imaging
 
-    from nodeflow.diffusion.imaging import fit as fitted
-
-    return fitted(image, *model_size(model, width, height), how, "#808080")
+    return imaging.fit(image, *model.sized(width, height), how, "#808080")
 
 
 @node("latent/fit-mask", title="Fit mask to model")
@@ -78,10 +81,9 @@ def fit_mask(
         height: 0 = the model's own size.
         how: As for the picture; "contain" leaves the borders unchanged.
     """
-    from nodeflow.diffusion.latents import model_size
-    from nodeflow.diffusion.masks import fit as fitted
+    from nodeflow.diffusion import imaging
 
-    return fitted(mask, *model_size(model, width, height), how)
+    return imaging.fit_mask(mask, *model.sized(width, height), how)
 
 
 @node("latent/encode", title="Encode image", describe=_of_autoencoder)
@@ -100,10 +102,10 @@ def encode(
         sample: Draw from the autoencoder's distribution instead of taking its most likely latent.
         seed: For that draw.
     """
-    from nodeflow.diffusion.latents import encode_image
+    from nodeflow.diffusion.latents import seeded, to_latent
 
-    with run.weights(autoencoder) as module:
-        return encode_image(module, image, autoencoder.space, seed=seed if sample else None)
+    with run.weights(autoencoder) as net:
+        return to_latent(_codec(autoencoder, net), image, autoencoder.space, seeded(seed) if sample else None)
 
 
 @node("latent/encode-inpaint", title="Encode image for inpainting", describe=_of_autoencoder)
@@ -117,10 +119,10 @@ def encode_inpaint(run: Run, autoencoder: Autoencoder, image: Image, mask: Mask)
         image: The picture.
         mask: Of the picture's size, 1 = paint anew.
     """
-    from nodeflow.diffusion.latents import encode_inpaint as encoded
+    from nodeflow.diffusion.latents import to_repaint
 
-    with run.weights(autoencoder) as module:
-        return encoded(module, image, mask, autoencoder.space)
+    with run.weights(autoencoder) as net:
+        return to_repaint(_codec(autoencoder, net), image, mask, autoencoder.space)
 
 
 @node("latent/decode", title="Decode latent", describe=_decoded)
@@ -131,7 +133,7 @@ def decode(run: Run, autoencoder: Autoencoder, latent: Latent) -> Image:
         autoencoder: Of the latent's space.
         latent: From a sampler.
     """
-    from nodeflow.diffusion.latents import decode_latent
+    from nodeflow.diffusion.latents import to_image
 
-    with run.weights(autoencoder) as module:
-        return decode_latent(module, latent)
+    with run.weights(autoencoder) as net:
+        return to_image(_codec(autoencoder, net), latent)

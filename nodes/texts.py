@@ -33,7 +33,9 @@ def encode(
             empty prompt, "none" takes brackets as text.
         clip_skip: Layers to leave out at the end of the encoder.
     """
-    from nodeflow.diffusion.text import encode_prompt
+    from nodeflow.diffusion.checkpoints.tokenizer import load_tokenizer
+    from nodeflow.diffusion.text import encode as encoded
 
-    with run.weights(text_encoder) as encoder:
-        return encode_prompt(text, text_encoder, encoder, weighting=weighting, clip_skip=clip_skip)
+    tokenizer = load_tokenizer(text_encoder)
+    with run.weights(text_encoder) as net:
+        return encoded([text], tokenizer, net, weighting=weighting, skip=clip_skip)

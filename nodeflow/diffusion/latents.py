@@ -17,6 +17,11 @@ from ..errors import NodeflowError
 from ..values import Image, Latent, LatentSpace, Mask
 
 
+def seeded(seed: int) -> torch.Generator:
+    """Random numbers for the autoencoder's distribution: on the CPU, so that every device draws alike."""
+    return torch.Generator("cpu").manual_seed(seed)
+
+
 def empty(space: LatentSpace, width: int, height: int, batch: int = 1) -> Latent:
     """An empty canvas: zeros, [batch, C, height / factor, width / factor]. A sampler starts it from pure noise.
 
