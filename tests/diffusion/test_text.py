@@ -19,15 +19,14 @@ COMMA, BOS, EOS = 1, 998, 999
 class Words:
     """A tokenizer: a word is a token, "w12" is twelve of them, "," is token 1."""
 
-    bos_token_id = BOS
-    eos_token_id = EOS
-    model_max_length = 77
+    start = BOS
+    end = EOS
+    length = 77
 
     def __init__(self, pad: int = EOS) -> None:
-        self.pad_token_id = pad
+        self.pad = pad
 
-    def encode(self, text: str, add_special_tokens: bool = True) -> list[int]:
-        assert not add_special_tokens
+    def ids(self, text: str) -> list[int]:
         return [id for word in re.findall(r",|[^\s,]+", text) for id in self.word(word)]
 
     def word(self, word: str) -> list[int]:
