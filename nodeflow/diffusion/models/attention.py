@@ -7,6 +7,8 @@ from collections.abc import Iterable
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .kernels import Linear, linear
+
 
 class Attention(nn.Module):
     """Multi-head attention, softmax(Q Kᵀ / √d) V (Vaswani et al. 2017, equation 1).
@@ -29,10 +31,10 @@ class Attention(nn.Module):
     ) -> None:
         super().__init__()
         self.heads = heads
-        self.to_q = nn.Linear(channels, channels, bias)
-        self.to_k = nn.Linear(context_channels or channels, channels, bias)
-        self.to_v = nn.Linear(context_channels or channels, channels, bias)
-        self.to_out = nn.ModuleList([nn.Linear(channels, channels)])
+        self.to_q = Linear(channels, channels, bias)
+        self.to_k = Linear(context_channels or channels, channels, bias)
+        self.to_v = Linear(context_channels or channels, channels, bias)
+        self.to_out = nn.ModuleList([Linear(channels, channels)])
 
     def forward(self, x: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
         """Let tokens read from a context.
@@ -81,7 +83,7 @@ class GEGLU(nn.Module):
 
     def __init__(self, channels: int, hidden: int) -> None:
         super().__init__()
-        self.proj = nn.Linear(channels, 2 * hidden)
+        self.proj = Linear(channels, 2 * hidden)
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, N, C] -> [B, N, hidden]."""
@@ -98,7 +100,7 @@ class FeedForward(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         hidden = 4 * channels
-        self.net = nn.Sequential(GEGLU(channels, hidden), nn.Identity(), nn.Linear(hidden, channels))
+        self.net = nn.Sequential(GEGLU(channels, hidden), nn.Identity(), Linear(hidden, channels))
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, N, C] -> [B, N, C]."""
@@ -147,7 +149,7 @@ class PointwiseConv(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, N, C] -> [B, N, C']."""
-        return F.linear(x, self.weight.flatten(1), self.bias)
+        return linear(x, self.weight.flatten(1), self.bias)
 
 
 class Transformer2DModel(nn.Module):
@@ -173,7 +175,7 @@ class Transformer2DModel(nn.Module):
         super().__init__()
         self.norm = nn.GroupNorm(groups, channels, eps=1e-6)
         self.proj_in, self.proj_out = (
-            nn.Linear(channels, channels) if use_linear_projection else PointwiseConv(channels) for _ in range(2)
+            Linear(channels, channels) if use_linear_projection else PointwiseConv(channels) for _ in range(2)
         )
         self.transformer_blocks = nn.ModuleList(
             BasicTransformerBlock(channels, heads, context_channels, only_cross_attention) for _ in range(layers)

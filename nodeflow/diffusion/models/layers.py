@@ -8,6 +8,8 @@ from typing import Literal
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .kernels import Conv3x3
+
 Activation = Literal["silu", "swish", "mish", "gelu", "relu"]
 
 _ACTIVATIONS: dict[str, type[nn.Module]] = {
@@ -53,12 +55,12 @@ class ResnetBlock2D(nn.Module):
         super().__init__()
         self.scale_shift, self.output_scale, self.resample = scale_shift, output_scale, resample
         self.norm1 = nn.GroupNorm(groups, in_channels, eps)
-        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1)
+        self.conv1 = Conv3x3(in_channels, out_channels)
         if temb_channels is not None:
             self.time_emb_proj = nn.Linear(temb_channels, (1 + scale_shift) * out_channels)
         self.norm2 = nn.GroupNorm(groups, out_channels, eps)
         self.dropout = nn.Dropout(dropout)
-        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
+        self.conv2 = Conv3x3(out_channels, out_channels)
         self.act = activation(act)
         self.conv_shortcut = nn.Conv2d(in_channels, out_channels, 1) if in_channels != out_channels else None
 
@@ -116,7 +118,7 @@ class Upsample2D(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(channels, channels, 3, padding=1)
+        self.conv = Conv3x3(channels, channels)
 
     def forward(self, x: Tensor, temb: Tensor | None = None, size: Sequence[int] | None = None) -> Tensor:
         """[B, C, H, W] -> [B, C, 2H, 2W], or [B, C, *size]."""

@@ -1,0 +1,62 @@
+"""Two layers that are torch's own, but pick a faster kernel where pictures are made on a CPU in float32.
+
+Everywhere else (training, other devices and number formats) they are exactly `nn.Linear` and `nn.Conv2d`; where
+they differ, they differ by rounding. Measured on Stable Diffusion 1.5 at 256 × 256, one thread: a step takes 0.80 of
+its time.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+_FEW_PIXELS = 128
+_MANY_WEIGHTS = 1 << 23
+
+_onednn_linear = getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch.backends.mkldnn.is_available() else None
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """x Wᵀ + b for tokens [..., C] and a matrix [C', C].
+
+    The BLAS that torch carries takes a slower path on processors of other makers than its own; oneDNN does not.
+    """
+    if _onednn_linear is None or not _draws_on_cpu(x):
+        return F.linear(x, weight, bias)
+    return _onednn_linear(x, weight, bias, "none", [], "")
+
+
+class Linear(nn.Linear):
+    """A linear layer through `linear`."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[..., C] -> [..., C']."""
+        return linear(x, self.weight, self.bias)
+
+
+class Conv3x3(nn.Conv2d):
+    """A 3×3 convolution that keeps height and width.
+
+    The usual CPU kernel brings the weights into its own order at every call. Where they are many and the pixels few,
+    that costs more than the sum itself, and one matrix product over unfolded patches takes a third to two thirds of
+    the time (1280 channels at 4×4 and 8×8).
+    """
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__(in_channels, out_channels, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, C, H, W] -> [B, C', H, W]."""
+        few, many = x.numel() <= _FEW_PIXELS * self.in_channels, self.weight.numel() >= _MANY_WEIGHTS
+        return self._product(x) if few and many and _draws_on_cpu(x) else super().forward(x)
+
+    def _product(self, x: Tensor) -> Tensor:
+        batch, _, height, width = x.shape
+        patches = F.unfold(x, 3, padding=1).transpose(1, 2)
+        y = linear(patches.flatten(0, 1), self.weight.flatten(1), self.bias)
+        return y.view(batch, height, width, -1).permute(0, 3, 1, 2)
+
+
+def _draws_on_cpu(x: Tensor) -> bool:
+    return x.device.type == "cpu" and x.dtype == torch.float32 and not torch.is_grad_enabled()
