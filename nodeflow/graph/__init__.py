@@ -1,1 +1,42 @@
-"""The document."""
+"""The document: a graph of nodes as data, its file, its edits, and all that is wrong with it.
+
+    graph    the graph itself: nodes, wires, what a caller may set and gets
+    edits    changes that return their inverse; history: undo and redo
+    files    the file: strict in (`strict`, `form`), canonical out
+    migrate  old formats and old nodes
+    check    every problem at once (`order`, `ports`, `allowed`, `wiring`, `facts`)
+    compare  how two graphs differ; merge: two edits of one graph, joined
+
+It imports `errors` and `atomic`, and knows node types as plain data from a `Library`; no torch, no Qt, no pack, no
+execution. Opening a graph runs no code and reads nothing but the file.
+
+Rejected: ports by position and nodes by number (a diff of two files says nothing then); `msgspec` as the reader (it
+takes keys that stand twice, and stays silent about where a fault is); a schema library (errors one at a time, without
+node and port); observers on the graph (an edit is a value, and whoever applies it knows what changed); text merge of
+the canonical file (two new nodes that are neighbours in the alphabet would conflict).
+
+Import the functions from here or from their modules: `from nodeflow.graph import check` is the function.
+"""
+
+from .check import check
+from .edits import Edit
+from .files import dumps, load, loads, save
+from .graph import FORMAT, Graph, Handle, Node, Port, Wire
+from .migrate import Migrated, migrated
+
+__all__ = [
+    "FORMAT",
+    "Edit",
+    "Graph",
+    "Handle",
+    "Migrated",
+    "Node",
+    "Port",
+    "Wire",
+    "check",
+    "dumps",
+    "load",
+    "loads",
+    "migrated",
+    "save",
+]

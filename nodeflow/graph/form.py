@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..errors import Fault, NodeflowError
-from .graph import FORMAT, Graph, Node, is_port, name_problem
+from .graph import FORMAT, NAME_LIMIT, Graph, Node, is_port, name_problem
 from .plain import copied
 
 _GRAPH_FIELDS = ("nodeflow", "inputs", "outputs", "nodes", "view")
@@ -99,6 +99,9 @@ def faults_of(data: Any) -> Iterator[Fault]:
         yield from _name_faults(name, f"outputs.{name}")
         if not is_port(source):
             yield Fault("NF105", f'an output is "node.port", not {_kind(source)}', f"outputs.{name}")
+    for name, place in _entries(data, "view"):
+        if place is None:
+            yield Fault("NF105", "the view of a node is not nothing", name, "remove the entry")
 
 
 def _node_faults(name: str, data: Any) -> Iterator[Fault]:
@@ -107,8 +110,9 @@ def _node_faults(name: str, data: Any) -> Iterator[Fault]:
         yield Fault("NF105", f"a node is an object, not {_kind(data)}", name)
         return
     kind = data.get("type")
-    if not isinstance(kind, str) or not kind:
-        yield Fault("NF105", f'"type" is the id of a node type, a text, not {_kind(kind)}', name)
+    if not isinstance(kind, str) or not 0 < len(kind) <= NAME_LIMIT:
+        what = f'"type" is the id of a node type, a text of up to {NAME_LIMIT} characters, not {_kind(kind)}'
+        yield Fault("NF105", what, name)
     if not _whole(data.get("version", 1)):
         yield Fault("NF105", f'"version" is a whole number from 1, not {data["version"]!r:.40}', name)
     if not isinstance(data.get("bypass", False), bool):

@@ -198,4 +198,4 @@ def is_port(text: object) -> bool:
     if not isinstance(text, str):
         return False
     node, port = split(text)
-    return bool(port) and port.isprintable() and not name_problem(node)
+    return 0 < len(port) <= NAME_LIMIT and port.isprintable() and not name_problem(node)

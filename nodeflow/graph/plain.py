@@ -60,3 +60,8 @@ def _refuse_atom(value: str | int | float, where: str) -> None:
             raise NodeflowError("NF103", f"{value} is not a finite number", where=where)
     elif not -_LARGEST < value < _LARGEST:
         raise NodeflowError("NF103", f"the number has more than {DIGITS_LIMIT} digits", where=where)
+
+
+def is_sweep(value: object) -> bool:
+    """Is it `{"sweep": [...]}`, which stands for each of its elements in turn?"""
+    return isinstance(value, dict) and len(value) == 1 and "sweep" in value

@@ -1,0 +1,171 @@
+"""All that is wrong with a graph, at once, each at its node and port, before anything runs and without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from ..errors import Fault
+from .allowed import value_fault
+from .facts import Facts
+from .graph import Graph, Node, split
+from .migrate import migrated
+from .order import circles, ordered, sources, upstream
+from .ports import Ports, nearest
+from .wiring import Wiring
+
+if TYPE_CHECKING:
+    from ..packs import Library
+
+
+def check(
+    graph: Graph,
+    library: Library,
+    wanted: Iterable[str] | None = None,
+    *,
+    deep: bool = True,
+    given: Iterable[str] = (),
+) -> list[Fault]:
+    """All that keeps a graph from running.
+
+    Args:
+        graph: The graph; old nodes are looked at as they are after migration.
+        library: The node types.
+        wanted: Outputs of the graph, or nodes, that are asked for: only they and what they need are looked at.
+            None = everything.
+        deep: Also ask the nodes whether their parts fit each other; imports the packs of those that can tell.
+        given: Inputs of the graph that the caller will set: their ports need no value yet.
+
+    Returns:
+        Faults located at "node", "node.port", "inputs.name" or "outputs.name"; empty when the graph can run.
+    """
+    new, faults, _ = migrated(graph, library)
+    return _Check(new, library, faults).all(wanted, deep, given)
+
+
+class _Check:
+    """One check: what is looked at, and what was found."""
+
+    def __init__(self, graph: Graph, library: Library, faults: list[Fault]) -> None:
+        self.graph = graph
+        self.library = library
+        self.old = {fault.node: fault for fault in faults}
+        self.ports: dict[str, Ports] = {}
+        self.unknown: dict[str, Fault] = {}
+        self.wiring = Wiring(graph, self.ports)
+
+    def all(self, wanted: Iterable[str] | None, deep: bool, given: Iterable[str]) -> list[Fault]:
+        feeding = sources(self.graph)
+        names = None if wanted is None else list(wanted)
+        starts, faults = self._starts(names)
+        scope = set(self.graph.nodes) if names is None else upstream(feeding, starts)
+        feeding = {name: feeders for name, feeders in feeding.items() if name in scope}
+        faults += self._types(feeding)
+        faults += self._nothing(names)
+        faults += self._nodes(feeding, given)
+        for circle in circles(feeding):
+            path = " → ".join([*circle[:8], *(["…"] if len(circle) > 8 else []), circle[0]])
+            faults.append(Fault("NF207", f"the wires form a cycle: {path}", circle[0], "remove one of its wires"))
+        order = ordered(feeding)
+        placed = set(order)
+        faults += self.wiring.faults([*order, *(name for name in feeding if name not in placed)])
+        faults += self._exposures(names, scope)
+        if deep:
+            broken = {fault.node for fault in faults}
+            facts = Facts(self.graph, self.library, self.ports, self.wiring)
+            faults += facts.faults([name for name in order if name not in broken])
+        return faults
+
+    def _starts(self, wanted: list[str] | None) -> tuple[list[str], list[Fault]]:
+        """The nodes that are asked for, and the names that ask for nothing."""
+        outputs = self.graph.outputs
+        starts, faults = [], []
+        for name in outputs if wanted is None else wanted:
+            node = split(outputs.get(name, name))[0]
+            if node in self.graph.nodes:
+                starts.append(node)
+            elif name not in outputs:
+                fix = nearest(name, outputs)
+                faults.append(Fault("NF213", f"the graph has no output or node {name!r}", fix=fix))
+        return starts, faults
+
+    def _types(self, scope: Iterable[str]) -> Iterator[Fault]:
+        """Look up the type of each node; those without a usable one are faults, and not looked at further."""
+        known: dict[str, Ports | None] = {}
+        for name in scope:
+            kind = self.graph.nodes[name].type
+            if kind not in known:
+                spec = self.library.spec(kind)
+                known[kind] = Ports(spec) if spec else None
+            ports = known[kind]
+            if name in self.old:
+                yield self.old[name]
+            elif ports is None:
+                yield self._unknown(kind, name)
+            else:
+                self.ports[name] = ports
+
+    def _unknown(self, kind: str, name: str) -> Fault:
+        if kind not in self.unknown:
+            near = nearest(kind, self.library.ids())
+            fix = near if near.startswith("did") else "install its pack"
+            self.unknown[kind] = Fault("NF201", f"no pack has a node type {kind!r}", "", fix)
+        return self.unknown[kind].at(name)
+
+    def _nothing(self, wanted: list[str] | None) -> Iterator[Fault]:
+        if wanted is not None:
+            if not wanted:
+                yield Fault("NF212", "no output is asked for", fix="name one, or leave the list out for all")
+        elif self.graph.outputs or len(self.ports) < len(self.graph.nodes):
+            return
+        elif not any(ports.spec.sink for ports in self.ports.values()):
+            yield Fault("NF212", "the graph has no outputs, and no node that saves or shows", fix="add an output")
+
+    def _nodes(self, scope: Iterable[str], given: Iterable[str]) -> Iterator[Fault]:
+        """What is wrong with the inputs of each node by itself."""
+        set_later = {port for name in given if name in self.graph.inputs for port in self.graph.targets(name)}
+        for name in scope:
+            ports = self.ports.get(name)
+            if ports:
+                node = self.graph.nodes[name]
+                yield from self._unknown_inputs(name, node, ports)
+                yield from self._inputs(name, node, set_later)
+
+    def _unknown_inputs(self, name: str, node: Node, ports: Ports) -> Iterator[Fault]:
+        for input in dict.fromkeys((*node.values, *node.wires)):
+            if input not in ports.inputs:
+                fix = nearest(input, ports.inputs) or "it has no inputs"
+                yield Fault("NF202", f"{ports.spec.id} has no input {input!r}", f"{name}.{input}", fix)
+
+    def _inputs(self, name: str, node: Node, set_later: set[str]) -> Iterator[Fault]:
+        for port in self.wiring.used(name).values():
+            if port.name in node.wires:
+                continue
+            where = f"{name}.{port.name}"
+            if port.name in node.values:
+                if fault := value_fault(port, node.values[port.name], where):
+                    yield fault
+            elif port.required and where not in set_later:
+                fix = f"wire an output of type {port.type} to it" if port.wired else "give it a value, or wire it"
+                yield Fault("NF203", f"the input {port.name!r} is missing", where, fix)
+
+    def _exposures(self, wanted: list[str] | None, scope: set[str]) -> Iterator[Fault]:
+        for name, target in self.graph.inputs.items():
+            for port in [target] if isinstance(target, str) else target:
+                if wanted is None or split(port)[0] in scope:
+                    yield from self._exposed(port, f"inputs.{name}")
+        for name, source in self.graph.outputs.items():
+            if wanted is None or name in wanted:
+                fault = self.wiring.dangling(source, f"outputs.{name}")
+                if fault:
+                    yield Fault("NF210", fault.what, fault.where, fault.fix)
+
+    def _exposed(self, port: str, where: str) -> Iterator[Fault]:
+        node, input = split(port)
+        if node not in self.graph.nodes:
+            yield Fault("NF210", f"the node {node!r} does not exist", where, "remove this input")
+        elif node in self.ports and input not in self.ports[node].inputs:
+            fix = nearest(input, self.ports[node].inputs) or "remove this input"
+            yield Fault("NF210", f"{node} ({self.ports[node].spec.id}) has no input {input!r}", where, fix)
+        elif input in self.graph.nodes[node].wires:
+            yield Fault("NF210", f"{port} is wired, so setting it changes nothing", where, "remove the wire, or this")
