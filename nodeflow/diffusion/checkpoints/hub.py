@@ -24,14 +24,20 @@ _TIMEOUT = 10.0
 
 
 def cached(repo: str) -> Path | None:
-    """The folder of what is already here of a repository, maybe only a part of it; None for nothing."""
+    """The folder of what is already here of a repository, maybe only a part of it; None for nothing.
+
+    Raises:
+        NodeflowError: NF401, no repository can have this name.
+    """
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
     try:
         return Path(snapshot_download(repo, local_files_only=True))
     except LocalEntryNotFoundError:
         return None
+    except HFValidationError:
+        raise NodeflowError("NF401", f"{repo!r} is no name on the Hub", fix="give organisation/name") from None
 
 
 def fetch(repo: str, variant: str = "", lacking: str = "") -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,8 +13,8 @@ from .families import describe_keys
 from .headers import read_header
 from .layout import INDEX
 
-_HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
-_PLAIN_NAME = re.compile(r"\w[\w.-]*")
+_HUB_NAME = re.compile(r"[A-Za-z0-9_][\w.-]{0,95}/[A-Za-z0-9_][\w.-]{0,95}", re.ASCII)
+_PLAIN_NAME = re.compile(r"\w[\w.-]{0,95}")
 
 
 def local_folder(model: str, search_folders: Iterable[Path]) -> Path | None:
@@ -26,11 +27,11 @@ def local_folder(model: str, search_folders: Iterable[Path]) -> Path | None:
     Raises:
         NodeflowError: NF401 there is no such model; NF404 or NF406, and what `read_header` raises, for a file.
     """
-    path = Path(model).expanduser() if model else None
-    if path is not None and path.is_dir():
-        return path
-    if path is not None and path.is_file():
-        raise _single_file(path)
+    path = os.path.expanduser(model)
+    if os.path.isdir(path):
+        return Path(path)
+    if os.path.isfile(path):
+        raise _single_file(Path(path))
     searched = list(search_folders)
     if _PLAIN_NAME.fullmatch(model):
         for folder in searched:
@@ -42,7 +43,7 @@ def local_folder(model: str, search_folders: Iterable[Path]) -> Path | None:
     here = f"; models here: {', '.join(known)}" if known else ""
     raise NodeflowError(
         "NF401",
-        f"there is no model {model!r}" if model else "no model is chosen",
+        f"there is no model {model[:60]!r}" if model else "no model is chosen",
         fix=f"give a folder, or organisation/name of the Hub{here}",
     )
 
