@@ -8,6 +8,9 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
+import stat
+import threading
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,11 +25,16 @@ if TYPE_CHECKING:
 KEY = "nodeflow"
 MAX_PIXELS = 178_956_970
 """About 179 megapixels: what Pillow holds for a decompression bomb."""
-MAX_EXIF = 60_000
+MAX_EXIF = 65_000
 """Bytes of graph that fit into a JPEG's EXIF block."""
 SUFFIXES = {".png": "PNG", ".webp": "WEBP", ".jpg": "JPEG", ".jpeg": "JPEG"}
+READABLE = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
+"""What is tried on a stranger's file; some of Pillow's other formats start programs."""
 
 _EXIF, _USER_COMMENT, _MARK = 0x8769, 0x9286, b"ASCII\0\0\0nodeflow:"
+_OPTIONS: dict[str, dict[str, Any]] = {"PNG": {}, "WEBP": {"lossless": True}, "JPEG": {}}
+_SIDE = {"PNG": 2**31 - 1, "WEBP": 16_383, "JPEG": 65_535}
+_WARNINGS = threading.Lock()
 
 
 def read(path: str | os.PathLike[str]) -> tuple[np.ndarray, np.ndarray | None]:
@@ -48,7 +56,7 @@ def read(path: str | os.PathLike[str]) -> tuple[np.ndarray, np.ndarray | None]:
     with _opened(path) as picture:
         upright = ImageOps.exif_transpose(picture)
         has_alpha = upright.mode in ("RGBA", "LA", "PA") or "transparency" in upright.info
-        if upright.mode in ("I", "I;16", "I;16B", "F"):
+        if upright.mode[0] in "IF":
             upright = _to_8_bit(upright)
         rgba = np.asarray(upright.convert("RGBA" if has_alpha else "RGB"))
     return np.ascontiguousarray(rgba[..., :3]), (np.ascontiguousarray(rgba[..., 3]) if has_alpha else None)
@@ -74,20 +82,39 @@ def encode(pixels: np.ndarray, format: str = "PNG", *, graph: str | None = None,
     from PIL import Image
     from PIL.PngImagePlugin import PngInfo
 
-    picture = Image.fromarray(pixels)
-    options: dict[str, Any] = {"PNG": {}, "WEBP": {"lossless": True}, "JPEG": {"quality": quality}}[format]
+    _writable(pixels, format)
+    picture, options = Image.fromarray(pixels), dict(_OPTIONS[format])
+    if format == "JPEG":
+        options["quality"] = quality
     if graph is not None and format == "PNG":
         options["pnginfo"] = info = PngInfo()
         info.add_itxt(KEY, graph)
     elif graph is not None:
-        if format == "JPEG" and len(graph) > MAX_EXIF:
-            raise NodeflowError("NF605", "the graph is too large for a JPEG", fix="save as PNG or WebP")
-        exif = Image.Exif()
-        exif.get_ifd(_EXIF)[_USER_COMMENT] = _MARK + graph.encode()
-        options["exif"] = exif
+        options["exif"] = _exif(graph, format)
     buffer = io.BytesIO()
     picture.save(buffer, format, **options)
     return buffer.getvalue()
+
+
+def _writable(pixels: np.ndarray, format: str) -> None:
+    height, width = pixels.shape[:2]
+    if not 0 < min(width, height) <= max(width, height) <= _SIDE[format]:
+        raise NodeflowError("NF605", f"a picture of {width}×{height} cannot be written as {format}",
+                            fix=f"sides are 1 to {_SIDE[format]} there")  # fmt: skip
+    if format == "JPEG" and pixels.shape[2:] == (4,):
+        raise NodeflowError("NF605", "a JPEG has no transparency", fix="save as PNG or WebP")
+
+
+def _exif(graph: str, format: str) -> Any:
+    from PIL import Image
+
+    comment = _MARK + graph.encode()
+    if format == "JPEG" and len(comment) > MAX_EXIF:
+        raise NodeflowError("NF605", f"a graph of {len(comment)} bytes is too large for a JPEG",
+                            fix="save as PNG or WebP, or without the graph")  # fmt: skip
+    exif = Image.Exif()
+    exif.get_ifd(_EXIF)[_USER_COMMENT] = comment
+    return exif
 
 
 def format_of(path: str | os.PathLike[str]) -> str:
@@ -106,74 +133,97 @@ def graph_in(path: str | os.PathLike[str]) -> str:
     Raises:
         NodeflowError: NF604 when it carries none, else as `read`.
     """
-    with _opened(path, load=False) as picture:
-        text = getattr(picture, "text", {}).get(KEY) if picture.format == "PNG" else None
-        if text is None:
-            comment = picture.getexif().get_ifd(_EXIF).get(_USER_COMMENT, b"")
-            if isinstance(comment, bytes) and comment.startswith(_MARK):
-                text = comment[len(_MARK) :].decode("utf-8", "strict")
+    with _opened(path) as picture:
+        text = picture.info.get(KEY) or _trailing_text(picture) or _comment(picture)
     if not text:
         raise NodeflowError("NF604", "the picture carries no graph", where=str(path),
                             fix="open one that nodeflow saved, unchanged")  # fmt: skip
     return str(text)
 
 
+def _trailing_text(picture: Any) -> str | None:
+    """A PNG's text that stands behind its pixels, where other programs may put it."""
+    if picture.format != "PNG":
+        return None
+    picture.load()
+    return picture.info.get(KEY)
+
+
+def _comment(picture: Any) -> str | None:
+    comment = picture.getexif().get_ifd(_EXIF).get(_USER_COMMENT, b"")
+    return comment[len(_MARK) :].decode() if isinstance(comment, bytes) and comment.startswith(_MARK) else None
+
+
 def fingerprint(path: str | os.PathLike[str]) -> str:
     """Hash of a file's bytes; NF107 when it cannot be read."""
     import hashlib
 
-    try:
-        with Path(path).open("rb") as file:
-            return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
-    except OSError as error:
-        raise NodeflowError("NF107", error.strerror or "cannot be read", where=str(path)) from error
+    with _file(path) as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
 @contextlib.contextmanager
-def _opened(path: str | os.PathLike[str], *, load: bool = True) -> Iterator[Any]:
-    """The opened picture; whatever Pillow or its warnings say comes out as one located error."""
+def _file(path: str | os.PathLike[str]) -> Iterator[io.BufferedReader]:
+    """The file, open for reading; nothing that blocks or never ends, such as a pipe or a device."""
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise NodeflowError("NF107", "this is not a file", where=str(path), fix="choose a file")
+        with open(path, "rb") as file:
+            yield file
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise NodeflowError("NF107", f"the file cannot be read: {why}", where=str(path),
+                            fix="check the path") from error  # fmt: skip
+
+
+@contextlib.contextmanager
+def _opened(path: str | os.PathLike[str]) -> Iterator[Any]:
+    """The opened picture; whatever Pillow says while it is open comes out as one located error."""
     from PIL import Image, UnidentifiedImageError
 
-    try:
-        data = Path(path).open("rb")  # noqa: SIM115  (closed by the `with` below)
-    except OSError as error:
-        raise NodeflowError("NF107", error.strerror or "cannot be read", where=str(path)) from error
-    with data, warnings.catch_warnings():
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
+    with _file(path) as file:
         try:
-            with Image.open(data) as picture:
+            with _identified(file) as picture:
                 _bounded(picture, path)
-                if load or picture.format == "PNG":
-                    picture.load()
                 yield picture
         except NodeflowError:
             raise
-        except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-            raise NodeflowError("NF602", str(error), where=str(path), fix="make it smaller first") from error
+        except Image.DecompressionBombError as error:
+            size = re.search(r"[0-9]+", str(error))
+            raise _too_large(f"{int(size[0]) // 10**6} Mpx" if size else "it", path) from error
         except UnidentifiedImageError as error:
             raise NodeflowError(
-                "NF601", "this is not a picture", where=str(path), fix="use PNG, WebP or JPEG"
+                "NF601", "this is not a picture", where=str(path), fix=f"use one of {', '.join(READABLE)}"
             ) from error
-        except (OSError, ValueError, SyntaxError, IndexError, KeyError, TypeError, EOFError, OverflowError) as error:
+        except Exception as error:  # of a damaged file, Pillow's parts raise what they like
             raise NodeflowError("NF601", f"the picture is damaged: {error}", where=str(path),
                                 fix="save it again") from error  # fmt: skip
+
+
+def _identified(file: io.BufferedReader) -> Any:
+    """Pillow's picture; its warning is left to `_bounded`. Warnings are of the process, hence the lock."""
+    from PIL import Image
+
+    with _WARNINGS, warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        return Image.open(file, formats=READABLE)
 
 
 def _bounded(picture: Any, path: object) -> None:
     width, height = picture.size
     if width * height > MAX_PIXELS:
-        raise NodeflowError(
-            "NF602",
-            f"{width}×{height} = {width * height // 10**6} Mpx; the limit is {MAX_PIXELS // 10**6}",
-            where=str(path),
-            fix="make it smaller first",
-        )
+        raise _too_large(f"{width}×{height} = {width * height // 10**6} Mpx", path)
+
+
+def _too_large(size: str, path: object) -> NodeflowError:
+    what = f"{size}; the limit is {MAX_PIXELS // 10**6}"
+    return NodeflowError("NF602", what, where=str(path), fix="make it smaller first")
 
 
 def _to_8_bit(picture: Any) -> Any:
     import numpy as np
     from PIL import Image
 
-    values = np.asarray(picture).astype(np.float64)
+    values = np.nan_to_num(np.asarray(picture, dtype=np.float32))
     scale = 255.0 if picture.mode == "F" and values.max(initial=0) <= 1 else 255 / 65535
     return Image.fromarray((values * scale).clip(0, 255).round().astype(np.uint8))
