@@ -31,15 +31,15 @@ LONG_WORD = 8
 
 
 class Tokenizer(Protocol):
-    """What is needed of a tokenizer; `checkpoints.tokenizer.ClipTokenizer` has it."""
+    """What is needed of a tokenizer: `transformers.CLIPTokenizer` has it, and so has our own."""
 
-    start: int
-    end: int
-    pad: int
-    length: int
+    bos_token_id: int
+    eos_token_id: int
+    pad_token_id: int
+    model_max_length: int
 
-    def ids(self, text: str) -> Sequence[int]:
-        """The text's token numbers, without start, end and padding."""
+    def encode(self, text: str, add_special_tokens: bool = True) -> Sequence[int]:
+        """The text's token numbers, without start and end tokens where these are not asked for."""
 
 
 class Token(NamedTuple):
@@ -105,7 +105,7 @@ def read(text: str, tokenizer: Tokenizer, weighting: Weighting) -> list[Window]:
     Raises:
         NodeflowError: NF413, a weight is not finite.
     """
-    size = tokenizer.length - 2
+    size = tokenizer.model_max_length - 2
     sections = parse(text, weighting)
     for piece in (piece for section in sections for piece in section):
         if not math.isfinite(piece.weight):
@@ -114,7 +114,7 @@ def read(text: str, tokenizer: Tokenizer, weighting: Weighting) -> list[Window]:
             )
     match weighting:
         case "a1111":
-            (comma,) = tokenizer.ids(",")
+            (comma,) = tokenizer.encode(",", add_special_tokens=False)
             cut = [cut_at_commas(_tokens(section, tokenizer), size, comma) for section in sections]
             windows = [window for windows in cut for window in windows]
             return windows if windows[-1] else windows[:-1] or [[]]
@@ -165,7 +165,7 @@ def _words(section: Section) -> Iterator[Piece]:
 
 
 def _tokens(pieces: Iterable[Piece], tokenizer: Tokenizer) -> Window:
-    return [Token(id, weight) for text, weight in pieces for id in tokenizer.ids(text)]
+    return [Token(id, weight) for text, weight in pieces for id in tokenizer.encode(text, add_special_tokens=False)]
 
 
 class _Frame:
@@ -175,11 +175,11 @@ class _Frame:
     """
 
     def __init__(self, tokenizer: Tokenizer) -> None:
-        self.start, self.end, self.pad = tokenizer.start, tokenizer.end, tokenizer.pad
-        self.length = tokenizer.length
+        self.bos, self.eos, self.pad = tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id
+        self.length = tokenizer.model_max_length
 
     def ids(self, window: Window) -> list[int]:
-        ids = [self.start, *(token.id for token in window), self.end]
+        ids = [self.bos, *(token.id for token in window), self.eos]
         return ids + [self.pad] * (self.length - len(ids))
 
     def weights(self, window: Window) -> list[float]:

@@ -19,14 +19,15 @@ COMMA, BOS, EOS = 1, 998, 999
 class Words:
     """A tokenizer: a word is a token, "w12" is twelve of them, "," is token 1."""
 
-    start = BOS
-    end = EOS
-    length = 77
+    bos_token_id = BOS
+    eos_token_id = EOS
+    model_max_length = 77
 
     def __init__(self, pad: int = EOS) -> None:
-        self.pad = pad
+        self.pad_token_id = pad
 
-    def ids(self, text: str) -> list[int]:
+    def encode(self, text: str, add_special_tokens: bool = True) -> list[int]:
+        assert not add_special_tokens
         return [id for word in re.findall(r",|[^\s,]+", text) for id in self.word(word)]
 
     def word(self, word: str) -> list[int]:
@@ -53,7 +54,7 @@ def lengths(text, weighting):
 
 
 def test_a_short_prompt_is_what_the_encoder_says(encoder):
-    ids = torch.tensor([[BOS, *Words().ids("a red heart"), EOS, *[EOS] * 72]])
+    ids = torch.tensor([[BOS, *Words().encode("a red heart", False), EOS, *[EOS] * 72]])
     for weighting in ("a1111", "comfy", "none"):
         found = encode(["a red heart"], Words(), encoder, weighting=weighting)
         assert torch.equal(found.states, encoder(ids).last_hidden_state)
@@ -67,7 +68,7 @@ def test_padding_is_the_tokenizers(encoder):
 
 
 def test_skipped_layers_are_normalised(encoder):
-    ids = torch.tensor([[BOS, *Words().ids("a cat"), EOS, *[EOS] * 73]])
+    ids = torch.tensor([[BOS, *Words().encode("a cat", False), EOS, *[EOS] * 73]])
     expected = encoder.final_layer_norm(encoder(ids).hidden_states[-2])
     assert torch.equal(states(encoder, "a cat", skip=1), expected)
     with pytest.raises(NodeflowError, match="NF205"):
