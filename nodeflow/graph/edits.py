@@ -113,18 +113,11 @@ class Rename:
         _refuse_name(graph, self.new)
         undo = Batch((Rename(self.new, self.old), *_naming(graph, {self.new})))
         graph.nodes = {self.new if name == self.old else name: node for name, node in graph.nodes.items()}
-        for node in graph.nodes.values():
-            node.wires = {key: self._follow(wired) for key, wired in node.wires.items()}
-        graph.inputs = {key: self._follow(target) for key, target in graph.inputs.items()}
-        graph.outputs = {key: renamed(source, self.old, self.new) for key, source in graph.outputs.items()}
+        names = {self.old: self.new}
+        graph.repoint(lambda port: renamed(port, names), lambda port: renamed(port, names))
         swap = {self.old: self.new, self.new: self.old}
         graph.view = {swap.get(name, name): view for name, view in graph.view.items()}
         return undo
-
-    def _follow(self, wired: str | list[str]) -> str | list[str]:
-        if isinstance(wired, str):
-            return renamed(wired, self.old, self.new)
-        return [renamed(each, self.old, self.new) for each in wired]
 
 
 @dataclass(frozen=True)
@@ -267,7 +260,7 @@ class Expose:
     port: str | tuple[str, ...] | None
 
     def apply(self, graph: Graph) -> Expose:
-        exposed: dict[str, Any] = {"inputs": graph.inputs, "outputs": graph.outputs}[self.side]
+        exposed: dict[str, Any] = graph.inputs if self.side == "inputs" else graph.outputs
         where = f"{self.side}.{self.name}"
         if problem := name_problem(self.name):
             raise _refused(where, problem)

@@ -7,7 +7,6 @@ Opening a file reads that file and nothing else: no code runs, nothing is fetche
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable
 from typing import Any
@@ -16,32 +15,31 @@ from ..atomic import atomic_write
 from ..errors import NodeflowError
 from .form import data_of, faults_of, graph_of
 from .graph import FORMAT, Graph
+from .plain import text
 from .strict import SIZE_LIMIT, parse
 
-_inline = json.JSONEncoder(ensure_ascii=False, allow_nan=False, sort_keys=True).encode
 
-
-def load(source: str | os.PathLike[str] | bytes, *, newer: bool = False) -> Graph:
+def load(source: str | os.PathLike[str] | bytes, *, newer: bool = False, empty: bool = False) -> Graph:
     """The graph in a file, or in a file's content.
 
     Args:
         source: A path, or bytes.
         newer: Open what a newer program wrote as far as it is understood; such a graph cannot be saved.
+        empty: A file with nothing in it is an empty graph: git hands one for a side that has no such file.
 
     Raises:
         NodeflowError: NF107 when the file cannot be read, NF101 to NF106 for what is in it.
     """
-    if isinstance(source, bytes):
-        return _graph(source, "", newer)
-    path = os.fspath(source)
-    graph = _graph(_read(path), path, newer)
+    path = None if isinstance(source, bytes) else os.fspath(source)
+    data = source if isinstance(source, bytes) else _read(os.fspath(source))
+    graph = Graph() if empty and not data.strip() else _graph(data, path or "", newer)
     graph.path = path
     return graph
 
 
-def loads(text: str) -> Graph:
+def loads(document: str) -> Graph:
     """The graph in a text; raises as `load`."""
-    return load(text.encode("utf-8", "surrogatepass"))
+    return load(document.encode("utf-8", "surrogatepass"))
 
 
 def save(graph: Graph, path: str | os.PathLike[str]) -> None:
@@ -85,7 +83,7 @@ def text_of(data: dict[str, Any]) -> str:
                 continue
             item = _entries(item, "  ")
         else:
-            item = _inline(item)
+            item = text(item)
         fields.append((_RANK.get(key, 3), key, item))
     return _block((_line(key, item) for _, key, item in sorted(fields)), "") + "\n"
 
@@ -103,16 +101,16 @@ def _node(data: dict[str, Any]) -> str:
             if data[key]:
                 fields.append(_line(key, _entries(data[key], "      ")))
         else:
-            fields.append(_line(key, _inline(data[key])))
+            fields.append(_line(key, text(data[key])))
     return _block(fields, "    ")
 
 
 def _entries(data: dict[str, Any], indent: str) -> str:
-    return _block((_line(key, _inline(item)) for key, item in sorted(data.items())), indent)
+    return _block((_line(key, text(item)) for key, item in sorted(data.items())), indent)
 
 
-def _line(key: str, text: str) -> str:
-    return f"{_inline(key)}: {text}"
+def _line(key: str, rest: str) -> str:
+    return f"{text(key)}: {rest}"
 
 
 def _block(lines: Iterable[str], indent: str) -> str:

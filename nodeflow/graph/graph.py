@@ -13,7 +13,7 @@ program does not know (node types, ports, fields); all of it is kept.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -153,6 +153,13 @@ class Graph:
         target = self.inputs[name]
         return [target] if isinstance(target, str) else list(target)
 
+    def repoint(self, output: Callable[[str], str], input: Callable[[str], str]) -> None:
+        """Put another "node.output" wherever one is named, and another "node.input" where the inputs name one."""
+        for node in self.nodes.values():
+            node.wires = {name: _each(wired, output) for name, wired in node.wires.items()}
+        self.inputs = {name: _each(target, input) for name, target in self.inputs.items()}
+        self.outputs = {name: output(source) for name, source in self.outputs.items()}
+
     def copy(self) -> Graph:
         """The same graph, sharing nothing that can change."""
         nodes = {name: node.copy() for name, node in self.nodes.items()}
@@ -168,16 +175,20 @@ class Graph:
         return edit.apply(self)
 
 
+def _each(ports: str | list[str], change: Callable[[str], str]) -> str | list[str]:
+    return change(ports) if isinstance(ports, str) else [change(port) for port in ports]
+
+
 def split(port: str) -> tuple[str, str]:
     """The text "node.port" as (node, port); node names hold no full stop."""
     node, _, name = port.partition(".")
     return node, name
 
 
-def renamed(port: str, old: str, new: str) -> str:
-    """The port "old.x" as "new.x"; any other port as it is."""
+def renamed(port: str, names: Mapping[str, str]) -> str:
+    """The port "old.x" as "new.x", for each old name; any other port as it is."""
     node, name = split(port)
-    return f"{new}.{name}" if node == old else port
+    return f"{names[node]}.{name}" if node in names else port
 
 
 def name_problem(name: object) -> str:

@@ -46,7 +46,7 @@ class History:
         undo = self.graph.apply(edit)
         self._undone.clear()
         if merge and subject and self._done and self._done[-1].subject == subject:
-            self._saved = -1 if self._saved == len(self._done) else self._saved
+            self._saved = -1 if self._saved >= len(self._done) else self._saved
             return
         if self._saved > len(self._done):
             self._saved = -1

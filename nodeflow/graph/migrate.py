@@ -125,10 +125,4 @@ def _rename_ports(graph: Graph, renames: Mapping[str, Renames]) -> None:
         node, name = split(text)
         return f"{node}.{renames.get(node, {}).get(side, {}).get(name, name)}"
 
-    def ports(item: str | list[str], side: str) -> str | list[str]:
-        return port(item, side) if isinstance(item, str) else [port(each, side) for each in item]
-
-    for node in graph.nodes.values():
-        node.wires = {name: ports(source, "outputs") for name, source in node.wires.items()}
-    graph.inputs = {name: ports(target, "inputs") for name, target in graph.inputs.items()}
-    graph.outputs = {name: port(source, "outputs") for name, source in graph.outputs.items()}
+    graph.repoint(lambda text: port(text, "outputs"), lambda text: port(text, "inputs"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Any
 
@@ -12,6 +13,9 @@ DEPTH_LIMIT = 64
 
 DIGITS_LIMIT = 100
 """Digits of a whole number."""
+
+text = json.JSONEncoder(ensure_ascii=False, allow_nan=False, sort_keys=True).encode
+"""Plain data on one line, the same for equal data, and for 7 another than for 7.0."""
 
 _ATOMS = frozenset((str, int, float, bool, type(None)))
 _LARGEST = 10**DIGITS_LIMIT
