@@ -31,7 +31,7 @@ LONG_WORD = 8
 
 
 class Tokenizer(Protocol):
-    """What is needed of a tokenizer: `transformers.CLIPTokenizer` has it, and so has our own."""
+    """What is needed of a tokenizer: `checkpoints.tokenizer.ClipTokenizer` has it, and so has that of transformers."""
 
     bos_token_id: int
     eos_token_id: int
