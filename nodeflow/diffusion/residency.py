@@ -85,8 +85,7 @@ class _Place:
 def default_budgets() -> dict[str, int]:
     """Four fifths of each CUDA card. The host has none: its weights are mapped, and the system takes pages back."""
     return {
-        f"cuda:{i}": torch.cuda.get_device_properties(i).total_memory * 4 // 5
-        for i in range(torch.cuda.device_count())
+        f"cuda:{i}": torch.cuda.get_device_properties(i).total_memory * 4 // 5 for i in range(torch.cuda.device_count())
     }
 
 

@@ -11,7 +11,6 @@ a folder and a listing of a repository alike.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Collection
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import Any
 from nodeflow.errors import NodeflowError
 
 from .headers import is_pickle
+from .strict import decode
 
 STEMS = {"diffusers": "diffusion_pytorch_model", "transformers": "model"}
 """By the library that `model_index.json` names."""
@@ -150,12 +150,12 @@ def read_json(path: Path) -> dict[str, Any]:
             data = file.read(MAX_JSON_BYTES + 1)
         if len(data) > MAX_JSON_BYTES:
             raise ValueError("too large")
-        content = json.loads(data)
+        content = decode(data)
     except (FileNotFoundError, NotADirectoryError):
         raise NodeflowError("NF401", "the file is missing", where=str(path), fix="download the model again") from None
     except OSError as error:
         raise NodeflowError("NF107", error.strerror or str(error), where=str(path)) from error
-    except (ValueError, RecursionError):
+    except ValueError:
         content = None
     if not isinstance(content, dict):
         raise NodeflowError("NF402", "the file is not a JSON object", where=str(path), fix="download the model again")

@@ -7,15 +7,16 @@ it is capped before it is parsed, and the tensors must fill the file without hol
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from nodeflow.errors import NodeflowError
+
+from .strict import decode
 
 MAX_HEADER_BYTES = 16 << 20
 MAX_TENSORS = 50_000
@@ -91,9 +92,9 @@ def _parse(path: Path, data: bytes, size: int) -> Header:
     if count > MAX_TENSORS:
         raise _not_a_model(path, f"{count:,} tensors")
     try:
-        content = json.loads(data, object_pairs_hook=_unique, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
-        raise _corrupt(path, f"its header is not valid JSON ({type(error).__name__})") from None
+        content = decode(data)
+    except ValueError:
+        raise _corrupt(path, "its header is not valid JSON") from None
     metadata = content.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(isinstance(text, str) for text in metadata.values()):
         raise _corrupt(path, "its metadata are not texts")
@@ -124,17 +125,6 @@ def _tensor(path: Path, name: str, entry: Any, first: int) -> TensorInfo:
                 raise _corrupt(path, f"the tensor {name!r} has {end - start} bytes for {dtype} {shape}")
             return TensorInfo(dtype, tuple(shape), first + start, first + end)
     raise _corrupt(path, f"the tensor {name!r} is not described as dtype, shape and offsets")
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    content = dict(pairs)
-    if len(content) != len(pairs):
-        raise ValueError("a name stands twice")
-    return content
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
 
 
 def _refuse_stranger(path: Path, start: bytes, length: int) -> None:

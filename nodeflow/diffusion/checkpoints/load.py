@@ -52,7 +52,7 @@ def load_weights(handle: Weights, device: str = "cpu", dtype: str = "float32") -
     if handle.patches:
         raise NodeflowError("NF406", "changes to weights, such as LoRAs, are not supported", where=handle.folder)
     if handle.kind == "Pixels":
-        return nn.Identity()
+        return nn.Identity().eval()
     files = files_of(handle)
     if digest(files) != handle.digest:
         raise NodeflowError(

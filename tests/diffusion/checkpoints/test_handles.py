@@ -53,7 +53,11 @@ def test_every_kind_of_checkpoint_opens(tiny, kind, family, size):
 def test_facts_are_plain_data_from_headers(tiny):
     said = facts(str(tiny("text_to_image")))
     assert json.loads(json.dumps(said)) == said
-    assert (said["denoiser"], said["autoencoder"], said["formats"]) == ("UNet2DConditionModel", "AutoencoderKL", ["F32"])
+    assert (said["denoiser"], said["autoencoder"], said["formats"]) == (
+        "UNet2DConditionModel",
+        "AutoencoderKL",
+        ["F32"],
+    )
     assert said["bytes"] == 4 * said["parameters"] > 100_000
 
 
@@ -110,7 +114,9 @@ def test_strange_denoisers_are_refused():
 # -- the wrong thing ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("part", "words"), [("vae", "an autoencoder"), ("unet", "a denoiser"), ("text_encoder", "a text")])
+@pytest.mark.parametrize(
+    ("part", "words"), [("vae", "an autoencoder"), ("unet", "a denoiser"), ("text_encoder", "a text")]
+)
 def test_a_component_is_not_a_model(tiny, part, words):
     error = fault(tiny() / part)
     assert error.code == "NF404" and words in str(error)

@@ -59,7 +59,20 @@ def test_missing_shards_are_named(tmp_path):
     assert "gone.safetensors" in str(code_of(tmp_path))
 
 
-@pytest.mark.parametrize("index", ["{}", "[]", '{"weight_map": {}}', '{"weight_map": {"a": 1}}', "{", "\udc00" * 3])
+@pytest.mark.parametrize(
+    "index",
+    [
+        "{}",
+        "[]",
+        '{"x": NaN}',
+        '{"x": 1, "x": 2}',
+        "[" * 100_000,
+        '{"weight_map": {}}',
+        '{"weight_map": {"a": 1}}',
+        "{",
+        "\udc00" * 3,
+    ],
+)
 def test_a_corrupt_index_is_refused(tmp_path, index):
     (tmp_path / f"{STEM}.safetensors.index.json").write_bytes(index.encode("utf-8", "surrogatepass"))
     assert code_of(tmp_path).code == "NF402"

@@ -1,0 +1,254 @@
+"""Weights are shared, stay while borrowed, and give way in the order of their last use."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from nodeflow.diffusion import residency
+from nodeflow.diffusion.checkpoints import open_model
+from nodeflow.diffusion.residency import Residency
+from nodeflow.errors import NodeflowError
+from nodeflow.values import Weights
+
+SIZE = 400
+CARD = "meta"
+
+
+class Network(nn.Module):
+    """A network of 400 bytes that pretends to live where it was put."""
+
+    def __init__(self, handle: Weights, device: str, dtype: str) -> None:
+        super().__init__()
+        self.name, self.place, self.dtype = handle.digest, device, dtype
+        self.weight = nn.Parameter(torch.zeros(SIZE // 4))
+
+    def to(self, device: str) -> Network:
+        self.place = device
+        return self
+
+
+class Shelf:
+    """A loader that counts."""
+
+    def __init__(self) -> None:
+        self.loaded: list[tuple[str, str]] = []
+        self.failures: list[BaseException] = []
+        self.pause = 0.0
+
+    def __call__(self, handle: Weights, device: str, dtype: str) -> Network:
+        time.sleep(self.pause)
+        if self.failures:
+            raise self.failures.pop()
+        self.loaded.append((handle.digest, device))
+        return Network(handle, device, dtype)
+
+
+def handle(name: str, **fields) -> Weights:
+    return Weights(**{"folder": "", "kind": "Network", "config": {}, "digest": name} | fields)
+
+
+@pytest.fixture(autouse=True)
+def _card(monkeypatch):
+    """A second device beside the host."""
+    monkeypatch.setattr(residency, "pick_device", lambda name: "cpu" if name == "auto" else name)
+
+
+@pytest.fixture
+def shelf():
+    return Shelf()
+
+
+def make(shelf, **budgets) -> Residency:
+    return Residency(budgets, load=shelf, measure=lambda handle, dtype: SIZE)
+
+
+def use(residency, name, device="cpu", **fields):
+    with residency.weights(handle(name, **fields), device) as net:
+        return net
+
+
+def test_one_content_is_loaded_once(shelf):
+    lender = make(shelf)
+    with lender.weights(handle("a")) as first, lender.weights(handle("a")) as second:
+        assert first is second
+        assert lender.held()[0].borrowers == 2
+    assert use(lender, "a") is first and shelf.loaded == [("a", "cpu")]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"digest": "b"}, {"dtype": "float16"}, {"config": {"x": 1}}, {"kind": "Other"}, {"patches": (handle("p"),)}],
+)
+def test_another_content_format_configuration_or_patch_is_another_network(shelf, other):
+    lender = make(shelf)
+    fields = {"name": other.pop("digest", "a"), **other}
+    if "patches" in fields:
+        fields["patches"] = (residency.Weights.types["LatentSpace"]("p", 1, 1),)
+    assert use(lender, "a") is not use(lender, **fields)
+
+
+def test_the_longest_unused_leaves_first(shelf):
+    lender = make(shelf, cpu=2 * SIZE)
+    for name in "ab":
+        use(lender, name)
+    use(lender, "a")
+    use(lender, "c")
+    assert [held.nbytes for held in lender.held()] == [SIZE, SIZE]
+    use(lender, "a")
+    use(lender, "b")
+    assert [name for name, _ in shelf.loaded] == ["a", "b", "c", "b"]
+
+
+def test_what_is_borrowed_stays_even_over_the_budget(shelf):
+    lender = make(shelf, cpu=SIZE)
+    with lender.weights(handle("a")) as a, lender.weights(handle("b")):
+        assert len(lender.held()) == 2
+        assert lender.release() == 0
+        with lender.weights(handle("a")) as again:
+            assert again is a
+    assert lender.release() == 2 * SIZE
+    assert lender.held() == [] and lender.release() == 0
+
+
+def test_a_device_gives_way_to_host_memory_and_takes_back_from_it(shelf):
+    lender = make(shelf, **{CARD: SIZE})
+    a = use(lender, "a", CARD)
+    use(lender, "b", CARD)
+    assert a.place == "cpu" and {held.device for held in lender.held()} == {"cpu", CARD}
+    assert use(lender, "a", CARD) is a and a.place == CARD
+    assert shelf.loaded == [("a", CARD), ("b", CARD)]
+
+
+def test_a_full_host_drops_what_a_device_gives(shelf):
+    lender = make(shelf, **{CARD: SIZE}, cpu=SIZE)
+    for name in "abc":
+        use(lender, name, CARD)
+    assert sorted(held.device for held in lender.held()) == ["cpu", CARD]
+    lender = make(shelf, **{CARD: SIZE}, cpu=0)
+    for name in "ab":
+        use(lender, name, CARD)
+    assert [held.device for held in lender.held()] == [CARD]
+
+
+def test_a_network_in_use_on_the_host_is_not_pulled_away(shelf):
+    lender = make(shelf)
+    with lender.weights(handle("a"), "cpu") as here, lender.weights(handle("a"), CARD) as there:
+        assert here is not there and here.place == "cpu"
+
+
+def test_release_can_mean_one_device(shelf):
+    lender = make(shelf)
+    use(lender, "a", CARD)
+    use(lender, "b")
+    assert lender.release(CARD) == SIZE
+    assert [held.device for held in lender.held()] == ["cpu"]
+
+
+def test_out_of_memory_releases_what_is_idle_and_tries_once_more(shelf):
+    lender = make(shelf)
+    use(lender, "a")
+    shelf.failures = [torch.OutOfMemoryError("full")]
+    assert use(lender, "b").name == "b"
+    assert len(lender.held()) == 1
+    shelf.failures = [torch.OutOfMemoryError("full"), torch.OutOfMemoryError("full")]
+    with pytest.raises(torch.OutOfMemoryError):
+        use(lender, "c")
+
+
+def test_a_failed_load_leaves_no_trace_and_can_be_tried_again(shelf):
+    lender = make(shelf)
+    shelf.failures = [NodeflowError("NF402", "cut")]
+    with pytest.raises(NodeflowError):
+        use(lender, "a")
+    assert lender.held() == [] and lender.release() == 0
+    assert use(lender, "a").name == "a"
+
+
+def test_an_error_of_the_borrower_gives_back(shelf):
+    lender = make(shelf)
+    with pytest.raises(ZeroDivisionError), lender.weights(handle("a")):
+        raise ZeroDivisionError
+    assert lender.held()[0].borrowers == 0
+
+
+def test_the_handles_format_comes_before_the_runs(shelf):
+    lender = make(shelf)
+    with lender.weights(handle("a", dtype="float16"), dtype="float32") as net:
+        assert net.dtype == "float16"
+    with lender.weights(handle("a", dtype="auto"), dtype="bfloat16") as net:
+        assert net.dtype == "bfloat16"
+    with lender.weights(handle("a", dtype="auto")) as net:
+        assert net.dtype == "float32"
+
+
+def test_many_threads_load_once_and_wait_only_for_their_own(shelf):
+    lender = make(shelf)
+    use(lender, "quick")
+    shelf.pause = 0.2
+    seen = []
+    threads = [threading.Thread(target=lambda: seen.append(use(lender, "slow"))) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.02)
+    start = time.monotonic()
+    use(lender, "quick")
+    assert time.monotonic() - start < 0.1
+    for thread in threads:
+        thread.join()
+    assert len(set(map(id, seen))) == 1 and shelf.loaded.count(("slow", "cpu")) == 1
+
+
+steps = st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from(["cpu", CARD]), st.booleans()), max_size=30)
+
+
+@given(steps=steps, card=st.integers(0, 3), host=st.integers(0, 3))
+def test_budgets_hold_whenever_nothing_is_borrowed_beyond_them(steps, card, host):
+    shelf = Shelf()
+    lender = make(shelf, **{CARD: card * SIZE}, cpu=host * SIZE)
+    for name, device, release in steps:
+        net = use(lender, name, device)
+        assert (net.name, net.place) == (name, device)
+        if release:
+            lender.release()
+        used = [held.device for held in lender.held()]
+        assert used.count(CARD) <= max(card, 1) and used.count("cpu") <= max(host, 1)
+        assert len(lender._places) == len(used)
+
+
+def test_threads_and_tight_budgets_end_with_clean_books(shelf):
+    lender = make(shelf, **{CARD: SIZE}, cpu=2 * SIZE)
+    faults = []
+
+    def work(seed):
+        for i in range(60):
+            name, device = "abcd"[(seed * 7 + i * 3) % 4], ("cpu", CARD)[(seed + i) % 2]
+            net = use(lender, name, device)
+            if net.name != name:
+                faults.append(name)
+            if i % 13 == 0:
+                lender.release()
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not faults
+    assert all(held.borrowers == 0 for held in lender.held())
+
+
+def test_real_networks_are_lent(tiny):
+    lender = Residency()
+    parts = open_model(str(tiny()))
+    with lender.weights(parts.denoiser) as net:
+        assert type(net).__name__ == "UNet2DConditionModel"
+        assert lender.held()[0].nbytes == sum(p.nbytes for p in net.parameters())
+    with lender.weights(open_model(str(tiny("unconditional"))).autoencoder) as identity:
+        assert identity(3) == 3
