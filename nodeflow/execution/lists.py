@@ -10,10 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors import NodeflowError
-from .fingerprints import fingerprint, wanted_places
 from .keys import once
-from .kinds import Kind
-from .steps import Const, Gather, Item, Ref, Slice, Source, Step, settled
+from .steps import Const, Gather, Item, Ref, Slice, Source, Step, is_list, settled
 from .task import FAILED, Task
 
 
@@ -119,17 +117,20 @@ def elements_of(step: Step, values: Values, keys: dict[Step, bytes]) -> list[Ste
         sizes = ", ".join(f"{name} has {length}" for name, length in lengths.items())
         raise NodeflowError("NF503", f"lists of unequal length: {sizes}", fix="make them equally long, or one value")
     count = next(iter(lengths.values()))
-    return [_element(step, kind, lists, index, count, values, keys) for index in range(count)]
+    return [
+        element(step, {place: parts[index] for place, parts in lists.items()}, index, count, keys)
+        for index in range(count)
+    ]
 
 
-def _element(
-    step: Step, kind: Kind, lists: dict[int, list[Source]], index: int, count: int, values: Values,
-    keys: dict[Step, bytes],
-) -> Step:  # fmt: skip
+def element(step: Step, own: dict[int, Source], index: int, count: int, keys: dict[Step, bytes]) -> Step:
+    """The step of one element: `own` sources by place, lazy ones asked for that element, the others shared."""
+    kind = step.kind
+    assert kind is not None
     sources: list[Source] = []
     for place, source in enumerate(step.sources):
-        if place in lists:
-            sources.append(lists[place][index])
+        if place in own:
+            sources.append(own[place])
         elif place in kind.lazies and not kind.ports[place].many and type(source) is not Const:
             sources.append(Slice(source, index, count, settled(source, keys)))
         else:
@@ -137,12 +138,65 @@ def _element(
     made = Step(step.node, kind, sources, (*step.at, index))
     made.keep, made.fleeting, made.model = step.keep, step.fleeting, step.model
     tokens = [settled(source, keys) for source in sources]
-    mark: bytes | None = b""
     if kind.spec.volatile:
         made.key = once()
-    elif None not in tokens:
-        if kind.spec.fingerprint:
-            mark = fingerprint(kind, wanted_places(kind), lambda place: values.of(sources[place]))
-        made.key = kind.key(tokens, mark or b"")  # type: ignore[arg-type]
+    elif None not in tokens and not kind.spec.fingerprint:
+        made.key = kind.key(tokens)  # type: ignore[arg-type]
     made.refs = tuple(Ref(made, output) for output in range(len(kind.outputs)))
     return made
+
+
+class Narrow:
+    """Single elements of mapped steps, for lazy inputs: what other elements need is never computed.
+
+    Args:
+        keys: Keys that became known while running.
+    """
+
+    def __init__(self, keys: dict[Step, bytes]) -> None:
+        self._keys = keys
+        self._made: dict[tuple[Step, int], Step] = {}
+
+    def of(self, wanted: Slice) -> Ref | None:
+        """The element's source; None where only the whole list tells.
+
+        Raises:
+            NodeflowError: NF503, when a list of another length meets the element's.
+        """
+        source = wanted.source
+        if type(source) is not Ref or not source.step.mapped:
+            return None
+        made, place = self._made, wanted.position
+        stack = [source.step]
+        while stack:
+            step = stack[-1]
+            waiting = [above for above in _mapped_above(step) if (above, place) not in made]
+            if (step, place) in made or not waiting:
+                stack.pop()
+                if (step, place) not in made:
+                    made[step, place] = self._element(step, place, wanted.count)
+            else:
+                stack.extend(waiting)
+        return Ref(made[source.step, place], source.index)
+
+    def _element(self, step: Step, place: int, count: int) -> Step:
+        assert step.kind is not None
+        own: dict[int, Source] = {}
+        for number, (port, source) in enumerate(zip(step.kind.ports, step.sources, strict=True)):
+            if port.many or port.lazy:
+                continue
+            if type(source) is Const and isinstance(source.value, list | tuple):
+                if len(source.value) != count:
+                    raise NodeflowError("NF503", f"a list of {len(source.value)} meets a list of {count}")
+                own[number] = port.const(source.value[place])
+            elif type(source) is Ref and source.step.mapped:
+                own[number] = Ref(self._made[source.step, place], source.index)
+            elif is_list(source):
+                own[number] = Slice(source, place, count, settled(source, self._keys))
+        return element(step, own, place, count, self._keys)
+
+
+def _mapped_above(step: Step) -> list[Step]:
+    assert step.kind is not None
+    ports = zip(step.kind.ports, step.sources, strict=True)
+    return [s.step for port, s in ports if type(s) is Ref and s.step.mapped and not port.many and not port.lazy]

@@ -21,11 +21,12 @@ from .calling import Needed, Outcome, SourceFailed, argument, call
 from .errors import blocked
 from .events import Emitter, NodeFailed, NodeFinished, NodeStarted
 from .fingerprints import fingerprint, wanted_places
-from .lists import Values, elements_of
+from .keys import once
+from .lists import Narrow, Values, elements_of
 from .plan import Plan, by_model
 from .pool import Pool
 from .run import Environment, NodeRun, Token
-from .steps import Slice, Source, Step, settled, upstream
+from .steps import Const, Slice, Source, Step, settled, upstream
 from .task import DONE, FAILED, IDLE, QUEUED, RUNNING, Loop, Task
 from .tiers import Entry
 
@@ -59,6 +60,8 @@ class Session:
         self._cancel = cancel
         self._pool = Pool()
         self._keys: dict[Step, bytes] = {}
+        self._shared: dict[bytes, Step] = {}
+        self._narrow = Narrow(self._keys)
         self._values = Values(self.task)
         self._loop: Loop | None = None
         self._depth = 0
@@ -76,7 +79,7 @@ class Session:
         goals = [self.task(step) for step in dict.fromkeys(steps)]
         for task in goals:
             task.uses += 1
-        while any(task.state not in (DONE, FAILED) or task.gone for task in goals):
+        while any(self._pending(task.step) for task in goals):
             self._drive(goals)
         return goals
 
@@ -310,7 +313,7 @@ class Session:
             steps = elements_of(task.step, self._values, self._keys)
         except NodeflowError as error:
             return self._fail(task, error.faults[0].at(task.step.node), "failed")
-        elements = [self.task(step) for step in steps]
+        elements = [self.task(self._shared.setdefault(step.key or once(), step)) for step in steps]
         for element in elements:
             element.uses += 1
             element.fleeting = element.fleeting or task.fleeting
@@ -340,40 +343,45 @@ class Session:
         source = task.step.sources[place]
         assert task.step.kind is not None
         port = task.step.kind.ports[place]
-        bare = source.source if type(source) is Slice else source
-        steps = list(upstream(bare))
-        if not steps and self._values.of(bare) is None:
+        if type(source) is Const and source.value is None:
             return None
         found: list[Any] = []
 
         def compute() -> Any:
             if not found:
-                self._nested(task, steps)
-                value = self._values.of(source)
+                value = self._asked(task, source)
                 found.append(argument(value, many=port.many, real=port.real))
             return found[0]
 
         return Lazy(compute)
 
-    def _nested(self, task: Task, steps: list[Step]) -> None:
-        """Compute the source of a lazy input within the call that asks for it."""
+    def _asked(self, task: Task, source: Source) -> Any:
+        """The value of a lazy input, computed within the call that asks for it."""
         self._cancel.check()
-        missing = [step for step in steps if self.task(step).state not in (DONE, FAILED) or self.task(step).gone]
+        if type(source) is Slice and any(self._pending(step) for step in upstream(source)):
+            source = self._narrow.of(source) or source
+        steps = list(dict.fromkeys(upstream(source)))
+        missing = [step for step in steps if self._pending(step)]
         if missing and self._depth >= DEPTH:
             raise Needed(missing[0])
-        if missing:
-            self._depth += 1
-            try:
-                for above in self.demand(missing):
-                    above.uses -= 1  # the asking task holds it
-            finally:
-                self._depth -= 1
-        for step in steps:
-            above = self.task(step)
-            if above.state == FAILED:
+        self._depth += 1
+        try:
+            above = self.demand(steps)
+        finally:
+            self._depth -= 1
+        for each in above:
+            if each.state == FAILED:
                 task.fleeting = True
-                assert above.fault is not None
-                raise SourceFailed(above.fault)
+                assert each.fault is not None
+                raise SourceFailed(each.fault)
+        value = self._values.of(source)
+        for each in above:
+            self.release(each)
+        return value
+
+    def _pending(self, step: Step) -> bool:
+        task = self.task(step)
+        return task.state not in (DONE, FAILED) or task.gone
 
     def _collect(self, timeout: float) -> None:
         finished = self._pool.collect(timeout)
@@ -388,7 +396,10 @@ class Session:
         if outcome.needed is not None:
             above = self.task(outcome.needed)
             assert task.edges is not None
-            task.edges.remove(above)
+            if above in task.edges:
+                task.edges.remove(above)
+            else:
+                above.uses += 1
             task.edges.insert(0, above)
             task.eager += 1
             return self._again(task, loop)

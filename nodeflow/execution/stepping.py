@@ -9,7 +9,7 @@ from ..errors import Fault, NodeflowError
 from .fingerprints import UNKNOWN, fingerprint, wanted_places
 from .keys import once
 from .kinds import Kind
-from .steps import Const, Gather, Ref, Source, Step
+from .steps import Const, Gather, Ref, Source, Step, is_list
 
 if TYPE_CHECKING:
     from ..graph.graph import Node
@@ -83,9 +83,13 @@ class StepMaker:
 
 
 def inherit(step: Step) -> None:
-    """Take over from the sources whether results may be kept, and which model's weights they lead to."""
-    for source in step.sources:
+    """Take over from the sources whether results may be kept, whether they are lists, and which model they lead to."""
+    ports = step.kind.ports if step.kind is not None else ()
+    for port, source in zip(ports, step.sources, strict=True):
         form = type(source)
+        if not port.many and not port.lazy and step.mapped is not None:
+            listed = is_list(source)
+            step.mapped = None if listed is None else step.mapped or listed
         if form is Const:
             continue
         for part in source.parts if form is Gather else (source,):  # type: ignore[union-attr]

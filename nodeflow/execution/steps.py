@@ -120,10 +120,11 @@ class Step:
         at: Its place in each sweep it depends on, empty without sweeps.
         key: What the result is stored under; None while a fingerprint waits for a value.
         fault: Why it cannot run.
+        mapped: Whether a list meets one of its single inputs; None = only running it will tell.
     """
 
     __slots__ = (
-        "at", "fault", "fleeting", "keep", "key", "kind", "model", "names", "node", "reason", "refs", "sources",
+        "at", "fault", "fleeting", "keep", "key", "kind", "mapped", "model", "names", "node", "reason", "refs", "sources",
         "status", "tier",
     )  # fmt: skip
 
@@ -137,6 +138,7 @@ class Step:
         self.fault: Fault | None = None
         self.fleeting = False
         self.keep: bool | None = None
+        self.mapped: bool | None = False
         self.model: Step | None = None
         self.refs: tuple[Ref, ...] = ()
         self.status = ""
@@ -166,3 +168,17 @@ class Step:
         if self.kind is None or not self.kind.lazies:
             return []
         return [step for place in self.kind.lazies for step in upstream(self.sources[place])]
+
+
+def is_list(source: Source) -> bool | None:
+    """Whether a source yields a list; None = only running it will tell."""
+    if type(source) is Const:
+        return isinstance(source.value, list | tuple)
+    if type(source) is Gather:
+        return True
+    if type(source) is not Ref or source.step.kind is None:
+        return None
+    port = source.step.kind.spec.outputs[source.index]
+    if port.many or source.step.mapped:
+        return True
+    return None if source.step.mapped is None or port.type == "any" or port.type[0] == "~" else False
