@@ -7,7 +7,7 @@ the exit status of the command line.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 CODES: dict[str, str] = {
@@ -102,10 +102,11 @@ class Fault:
 
     @property
     def line(self) -> str:
-        """The fault as one line of text."""
+        """The fault as one line of text, safe to print whatever a stranger's file put into it."""
         place = f"{self.where}: " if self.where else ""
         advice = f"; {self.fix}" if self.fix else ""
-        return " ".join(f"{self.code} {place}{self.what}{advice}".split())
+        words = " ".join(f"{self.code} {place}{self.what}{advice}".split())
+        return words if words.isprintable() else "".join(map(_printable, words))
 
     @property
     def node(self) -> str:
@@ -128,6 +129,9 @@ class NodeflowError(Exception):
         self.faults: tuple[Fault, ...] = (Fault(code, what, where, fix),)
         super().__init__(code, what, where, fix)
 
+    def __reduce__(self) -> tuple[Callable[..., NodeflowError], tuple[tuple[Fault, ...]]]:
+        return NodeflowError.of, (self.faults,)
+
     @classmethod
     def of(cls, faults: Iterable[Fault]) -> NodeflowError:
         """An error that carries these faults (at least one)."""
@@ -143,6 +147,11 @@ class NodeflowError(Exception):
 
     def __str__(self) -> str:
         return "\n".join(fault.line for fault in self.faults)
+
+
+def _printable(letter: str) -> str:
+    """A letter, or its escape where it would steer a terminal or cannot be encoded."""
+    return letter if letter.isprintable() else letter.encode("unicode_escape").decode()
 
 
 class Cancelled(Exception):

@@ -24,16 +24,24 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-
 @dataclass(frozen=True)
 class Value:
     """Base of all that travels a wire besides numbers, texts and lists of values."""
 
     types: ClassVar[dict[str, type[Value]]] = {}
+    """Every value type by name."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
+        known = Value.types.get(cls.__name__, cls)
+        if known.__module__ != cls.__module__ and known.__module__.startswith("nodeflow"):
+            where = f"{cls.__module__}.{cls.__name__}"
+            raise NodeflowError("NF303", f"{known.__module__} has a value of this name", where=where, fix="rename it")
         Value.types[cls.__name__] = cls
+
+    def parts(self) -> dict[str, Any]:
+        """The fields by name."""
+        return {part.name: getattr(self, part.name) for part in dataclasses.fields(self)}
 
     @classmethod
     def lineage(cls) -> tuple[str, ...]:
@@ -241,8 +249,8 @@ def arrays(value: object) -> Iterator[Any]:
     if is_array(value):
         yield value
     elif isinstance(value, Value):
-        for name in value.__dataclass_fields__:
-            yield from arrays(getattr(value, name))
+        for item in value.parts().values():
+            yield from arrays(item)
     elif isinstance(value, Mapping):
         for item in value.values():
             yield from arrays(item)
@@ -257,14 +265,18 @@ def mapped(value: T, change: Callable[[Any], Any]) -> T:
     if is_array(value):
         result = change(value)
     elif isinstance(value, Value):
-        fields = {name: getattr(value, name) for name in value.__dataclass_fields__}
-        new = {name: mapped(item, change) for name, item in fields.items()}
-        if any(new[name] is not fields[name] for name in new):
+        parts = value.parts()
+        new = {name: mapped(part, change) for name, part in parts.items()}
+        if any(new[name] is not parts[name] for name in new):
             result = dataclasses.replace(value, **new)
+    elif isinstance(value, Mapping):
+        pairs = {key: mapped(item, change) for key, item in value.items()}
+        if any(pairs[key] is not value[key] for key in pairs):
+            result = pairs
     elif isinstance(value, list | tuple):
         items = [mapped(item, change) for item in value]
         if any(a is not b for a, b in zip(items, value, strict=True)):
-            result = type(value)(items)
+            result = type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
     return result
 
 
