@@ -19,24 +19,31 @@ Import the functions from here or from their modules: `from nodeflow.graph impor
 """
 
 from .check import check
+from .compare import Change, Difference, compare
 from .edits import Edit
 from .files import dumps, load, loads, save
 from .graph import FORMAT, Graph, Handle, Node, Port, Wire
+from .merge import Merge, merge
 from .migrate import Migrated, migrated
 
 __all__ = [
     "FORMAT",
+    "Change",
+    "Difference",
     "Edit",
     "Graph",
     "Handle",
+    "Merge",
     "Migrated",
     "Node",
     "Port",
     "Wire",
     "check",
+    "compare",
     "dumps",
     "load",
     "loads",
+    "merge",
     "migrated",
     "save",
 ]
