@@ -62,6 +62,6 @@ def denoise(
         scheduler.solver(laid),
         Noise.seeded(seeds(seed, len(latent.data))),
         begin=begin_at(laid, strength, schedule.request.get("num_inference_steps")),
-        in_channels=net.config.in_channels,
+        in_channels=net.config["in_channels"],
         on_step=on_step,
     )
