@@ -15,12 +15,12 @@ takes keys that stand twice, and stays silent about where a fault is); a schema 
 node and port); observers on the graph (an edit is a value, and whoever applies it knows what changed); text merge of
 the canonical file (two new nodes that are neighbours in the alphabet would conflict).
 
-Import the functions from here or from their modules: `from nodeflow.graph import check` is the function.
+`from nodeflow.graph import check` is the function, not the module. Edits are imported from `nodeflow.graph.edits`, so
+that a run, which needs none, does not pay for them.
 """
 
 from .check import check
 from .compare import Change, Difference, compare
-from .edits import Edit
 from .files import dumps, load, loads, save
 from .graph import FORMAT, Graph, Handle, Node, Port, Wire
 from .merge import Merge, merge
@@ -30,7 +30,6 @@ __all__ = [
     "FORMAT",
     "Change",
     "Difference",
-    "Edit",
     "Graph",
     "Handle",
     "Merge",

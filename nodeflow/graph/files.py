@@ -11,7 +11,6 @@ import os
 from collections.abc import Iterable
 from typing import Any
 
-from ..atomic import atomic_write
 from ..errors import NodeflowError
 from .form import data_of, faults_of, graph_of
 from .graph import FORMAT, Graph
@@ -53,6 +52,8 @@ def save(graph: Graph, path: str | os.PathLike[str]) -> None:
     if len(data) > SIZE_LIMIT:
         what = f"the graph has {len(data):,} bytes, more than {SIZE_LIMIT:,}"
         raise NodeflowError("NF104", what, where=os.fspath(path), fix="keep large data in files of their own")
+    from ..atomic import atomic_write
+
     atomic_write(path, data)
 
 

@@ -60,7 +60,8 @@ def merge(base: Graph, ours: Graph, theirs: Graph) -> Merge:
     for side in (base, ours, theirs):
         _cut(side, gone)
     for name in dict.fromkeys((*ours.nodes, *theirs.nodes)):
-        result.graph.nodes[name] = _node(name, *(side.nodes.get(name) for side in (base, ours, theirs)), result)
+        nodes = base.nodes.get(name), ours.nodes.get(name), theirs.nodes.get(name)
+        result.graph.nodes[name] = _node(name, *nodes, result)
     result.graph.inputs = _entries("inputs.", base.inputs, ours.inputs, theirs.inputs, result)
     result.graph.outputs = _entries("outputs.", base.outputs, ours.outputs, theirs.outputs, result)
     result.graph.extra = _entries("", base.extra, ours.extra, theirs.extra, result)
@@ -158,9 +159,13 @@ def _node(name: str, base: Node | None, ours: Node | None, theirs: Node | None, 
 
 def _entries(prefix: str, base: Entries, ours: Entries, theirs: Entries, result: Merge) -> dict[str, Any]:
     keys = dict.fromkeys((*ours, *theirs))
-    sides = ((key, *(side.get(key, _ABSENT) for side in (base, ours, theirs))) for key in keys)
-    joined = {key: _one(prefix + key, *values, result) for key, *values in sides}
-    return {key: copied(value) for key, value in joined.items() if value is not _ABSENT}
+    joined = {}
+    for key in keys:
+        sides = base.get(key, _ABSENT), ours.get(key, _ABSENT), theirs.get(key, _ABSENT)
+        value = _one(prefix + key, *sides, result)
+        if value is not _ABSENT:
+            joined[key] = copied(value)
+    return joined
 
 
 def _one(where: str, base: Any, ours: Any, theirs: Any, result: Merge) -> Any:
