@@ -15,7 +15,6 @@ not stored.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -66,8 +65,7 @@ class Cache:
         self._host = Tier("host", host_bytes)
         self._disk = Disk(Path(folder), disk_bytes) if folder is not None and disk_bytes > 0 else None
         self._lock = threading.RLock()
-        self._histories: dict[str, Record] = {}
-        self._signatures: dict[str, bytes] = {}
+        self._last: dict[str, Plan] = {}
 
     def peek(self, key: bytes) -> str:
         """The tier a result is in, "" if it is nowhere; loads nothing."""
@@ -144,22 +142,21 @@ class Cache:
         """What was unreadable since the last call, one line each."""
         return self._disk.warnings() if self._disk is not None else []
 
-    def history(self, name: str) -> Mapping[str, Any] | None:
+    def history(self, name: str) -> Record | None:
         """What the last run of a graph depended on."""
-        if name not in self._histories and self._disk is not None:
-            found = self._disk.history(name)
-            if found is not None:
-                self._histories[name] = Record(found)
-        return self._histories.get(name)
+        last = self._last.get(name)
+        if last is not None:
+            return last.record
+        found = self._disk.history(name) if self._disk is not None else None
+        return None if found is None else Record(found)
 
     def remember(self, plan: Plan) -> None:
         """Note what a run of a graph depended on, for the reasons of the next plan."""
-        if self._signatures.get(plan.name) == plan.signature:
-            return
-        self._signatures[plan.name] = plan.signature
-        self._histories[plan.name] = plan.record
-        if self._disk is not None:
-            self._disk.remember(plan.name, plan.record)
+        last = self._last.get(plan.name)
+        if last is None or last.signature != plan.signature:
+            self._last[plan.name] = plan
+            if self._disk is not None:
+                self._disk.remember(plan.name, lambda: plan.record)
 
     def _store(self, key: bytes, entry: Entry) -> None:
         with self._lock:

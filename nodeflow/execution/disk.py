@@ -53,7 +53,8 @@ class Disk:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise NodeflowError("NF108", f"the cache folder cannot be made: {error.strerror}", where=str(folder)) from error
+            what = f"the cache folder cannot be made: {error.strerror}"
+            raise NodeflowError("NF108", what, where=str(folder), fix="choose another folder") from error
         self.refresh()
 
     def __contains__(self, key: bytes) -> bool:
@@ -136,9 +137,9 @@ class Disk:
             return None
         return found if isinstance(found, dict) else None
 
-    def remember(self, name: str, record: Mapping[str, Any]) -> None:
-        """Keep a record of a graph's last run."""
-        self._later(lambda: _replace(self._history_file(name), json.dumps(record).encode()))
+    def remember(self, name: str, record: Callable[[], Mapping[str, Any]]) -> None:
+        """Keep a record of a graph's last run; made and written behind the run."""
+        self._later(lambda: _replace(self._history_file(name), json.dumps(record()).encode()))
 
     def _history_file(self, name: str) -> Path:
         return self.folder / f"{blake2b(os.path.abspath(name).encode(), digest_size=12).hexdigest()}.history"

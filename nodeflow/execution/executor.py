@@ -130,7 +130,5 @@ def run_graph(
     Raises:
         NodeflowError: As `plan` does; faults of nodes are in the report.
     """
-    if cache is not None:
-        cache.refresh()
     made = plan(graph, library, values=values, wanted=wanted, environment=environment, cache=cache)
     return Executor(library, cache, environment, emit).run(made, cancel)

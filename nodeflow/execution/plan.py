@@ -143,6 +143,8 @@ def plan(
     from .run import Environment
 
     environment = environment or Environment()
+    if cache is not None:
+        cache.refresh()
     make = StepMaker(cache)
     broken = {fault.node: fault for fault in reversed(list(faults)) if fault.node in graph.nodes}
     wiring = Wiring(graph, library, environment, make, broken)

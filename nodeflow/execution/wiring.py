@@ -96,7 +96,7 @@ class Wiring:
         """Make the steps of these nodes and of their ancestors, ancestors first."""
         made = self._made
         for root in names:
-            if root in made:
+            if root in made or root not in self.nodes:
                 continue
             made[root] = _OPEN
             stack = [(root, iter(self._ancestors(root)))]
