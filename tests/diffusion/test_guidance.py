@@ -1,0 +1,135 @@
+"""Laws of guidance, with a toy network that counts what it is asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from nodeflow.diffusion.guidance import (
+    NEGATIVE,
+    POSITIVE,
+    ClassifierFree,
+    Guidance,
+    guided,
+    needs_negative,
+    network,
+    unguided,
+)
+from nodeflow.errors import NodeflowError
+from nodeflow.values import Conditioning
+
+T = torch.tensor(500)
+
+
+class Toy:
+    """Predicts x times the mean of the text; remembers the batch and length of each call."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[int, int]] = []
+
+    def __call__(self, x: Tensor, t: Tensor, conditioning: Conditioning | None) -> Tensor:
+        assert conditioning is not None and len(conditioning.states) == len(x)
+        self.calls.append((len(x), conditioning.states.shape[1]))
+        return x * conditioning.states.mean((1, 2))[:, None, None, None]
+
+
+def text(value: float, batch: int = 1, length: int = 77) -> Conditioning:
+    return Conditioning(torch.full((batch, length, 4), float(value)))
+
+
+@pytest.fixture
+def x() -> Tensor:
+    return torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+
+
+def test_the_guided_prediction_goes_on_from_the_negative_one(x):
+    found = guided(Toy(), {POSITIVE: text(2), NEGATIVE: text(1)}, ClassifierFree(5))(x, T)
+    assert torch.allclose(found, x * (1 + 5 * (2 - 1)))
+
+
+@pytest.mark.parametrize(("scale", "expected", "calls"), [(1.0, 2.0, 1), (0.0, 1.0, 1), (0.5, 1.5, 2)])
+def test_what_is_not_wanted_is_not_computed(x, scale, expected, calls):
+    toy = Toy()
+    found = guided(toy, {POSITIVE: text(2), NEGATIVE: text(1)}, ClassifierFree(scale))(x, T)
+    assert torch.allclose(found, x * expected) and toy.calls == [(2 * calls, 77)]
+    assert needs_negative(ClassifierFree(scale), [999, 0]) == (scale != 1)
+
+
+def test_at_scale_one_no_negative_prompt_need_be_there(x):
+    assert torch.equal(guided(Toy(), {POSITIVE: text(2)}, ClassifierFree(1))(x, T), unguided(Toy(), text(2))(x, T))
+    with pytest.raises(NodeflowError, match=r"NF203.*negative"):
+        guided(Toy(), {POSITIVE: text(2)}, ClassifierFree(2))(x, T)
+
+
+def test_together_or_apart_is_the_same(x):
+    both = {POSITIVE: text(2), NEGATIVE: text(1)}
+    together, apart = Toy(), Toy()
+    first = guided(together, both, ClassifierFree(3))(x, T)
+    second = guided(apart, both, ClassifierFree(3), together=False)(x, T)
+    assert torch.equal(first, second)
+    assert together.calls == [(4, 77)] and apart.calls == [(2, 77), (2, 77)]
+
+
+def test_prompts_of_unequal_length_are_asked_apart(x):
+    toy = Toy()
+    guided(toy, {POSITIVE: text(2, length=154), NEGATIVE: text(1)}, ClassifierFree(3))(x, T)
+    assert toy.calls == [(2, 77), (2, 154)]
+
+
+def test_one_prompt_serves_a_batch_and_others_must_match_it(x):
+    alone = unguided(Toy(), text(2))(x, T)
+    assert torch.equal(alone, unguided(Toy(), text(2, batch=2))(x, T))
+    with pytest.raises(NodeflowError, match="NF414"):
+        unguided(Toy(), text(2, batch=3))(x, T)
+
+
+def test_rescaling_brings_back_the_deviation(x):
+    both = {POSITIVE: text(2), NEGATIVE: text(1)}
+    deviation = [guided(Toy(), both, ClassifierFree(5, phi))(x, T).std((1, 2, 3)) for phi in (0.0, 0.5, 1.0)]
+    positive = unguided(Toy(), text(2))(x, T).std((1, 2, 3))
+    assert torch.allclose(deviation[2], positive)
+    assert torch.allclose(deviation[1], (deviation[0] + positive) / 2)
+
+
+@dataclass(frozen=True)
+class Late(Guidance):
+    """Guides below a timestep only."""
+
+    inner: Guidance
+    high: float
+
+    def wants(self, t: float) -> tuple[str, ...]:
+        return self.inner.wants(t) if t <= self.high else (POSITIVE,)
+
+    def combine(self, predictions, x, t):
+        return self.inner.combine(predictions, x, t)
+
+
+def test_a_guidance_may_want_less_at_some_times(x):
+    toy, late = Toy(), Late(ClassifierFree(3), 400)
+    denoise = guided(toy, {POSITIVE: text(2), NEGATIVE: text(1)}, late)
+    assert torch.equal(denoise(x, torch.tensor(500)), 2 * x)
+    assert torch.equal(denoise(x, torch.tensor(300)), 4 * x)
+    assert toy.calls == [(2, 77), (4, 77)]
+    assert needs_negative(late, [500, 300]) and not needs_negative(late, [500, 450])
+
+
+def test_a_network_computes_in_its_own_format(x):
+    seen = []
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(1, dtype=torch.bfloat16))
+
+        def forward(self, x: Tensor, t: Tensor, states: Tensor | None = None) -> Tensor:
+            seen.append((x.dtype, None if states is None else states.dtype))
+            return x * self.weight
+
+    for conditioning in (None, text(1, batch=2)):
+        found = network(Net())(x, T, conditioning)
+        assert found.dtype == torch.float32 and not found.requires_grad
+    assert seen == [(torch.bfloat16, None), (torch.bfloat16, torch.bfloat16)]
