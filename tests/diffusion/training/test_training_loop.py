@@ -74,7 +74,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_before_it_harms_the_weights() -
     walk(run, 2)
     before = {name: tensor.clone() for name, tensor in run.model.state_dict().items()}
     run.loss = lambda generator: next(run.model.parameters()).sum() * float("nan")
-    with pytest.raises(NodeflowError, match="NF506.*step 2"):
+    with pytest.raises(NodeflowError, match=r"NF506.*step 2"):
         run.advance()
     assert all(torch.equal(tensor, before[name]) for name, tensor in run.model.state_dict().items())
 

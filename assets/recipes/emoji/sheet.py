@@ -1,0 +1,63 @@
+"""Draw a sheet of prompts and what the model makes of them, as any user of the model would."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import torch
+from PIL import Image, ImageDraw
+
+from nodeflow.diffusion import latents, text
+from nodeflow.diffusion.checkpoints import open_model
+from nodeflow.diffusion.checkpoints.load import load_weights
+from nodeflow.diffusion.checkpoints.tokenizer import load_tokenizer
+from nodeflow.diffusion.denoising import denoise
+from nodeflow.diffusion.scheduling import make_schedule
+
+PROMPTS = (
+    "red heart", "blue heart, glossy style", "a yellow heart", "grinning face",
+    "smiling face with sunglasses, flat style",
+    "crying face", "smiling face with heart-eyes", "cat face, flat style", "a dog", "panda, glossy style", "fox",
+    "frog, flat style", "rocket", "rocket, flat style", "pizza", "hamburger, glossy style", "star", "sun with face",
+    "crescent moon", "sunflower", "red apple, glossy style", "strawberry", "birthday cake", "car", "airplane",
+    "guitar", "balloon", "mushroom", "rainbow", "ghost", "house", "soccer ball",
+)  # fmt: skip
+COLUMNS, SIZE, LABEL = 8, 64, 14
+
+
+@torch.no_grad()
+def pictures(
+    folder: Path, prompts: tuple[str, ...], steps: int = 20, guidance: float = 2.0, seed: int = 0
+) -> torch.Tensor:
+    """One picture a prompt, [N, 3, 64, 64], 0..1."""
+    parts = open_model(str(folder), download=False)
+    assert parts.text_encoder is not None
+    nets = {name: load_weights(getattr(parts, name)) for name in ("denoiser", "autoencoder", "text_encoder")}
+    tokenizer = load_tokenizer(parts.text_encoder)
+    positive = text.encode(prompts, tokenizer, nets["text_encoder"])
+    negative = text.encode([""], tokenizer, nets["text_encoder"])
+    start = latents.empty(parts.denoiser.space, SIZE, SIZE, len(prompts))
+    schedule = make_schedule(parts.scheduler, steps=steps)
+    prompted = {"positive": positive, "negative": negative, "guidance": guidance}
+    done = denoise(nets["denoiser"], start, schedule, **prompted, seed=seed)
+    return latents.to_image(nets["autoencoder"], done.latent).data
+
+
+def sheet(images: torch.Tensor, prompts: tuple[str, ...]) -> Image.Image:
+    """The pictures, each above its prompt."""
+    cell = (2 * SIZE, 2 * SIZE + LABEL)
+    rows = -(-len(prompts) // COLUMNS)
+    page = Image.new("RGB", (COLUMNS * cell[0], rows * cell[1]), "white")
+    pen = ImageDraw.Draw(page)
+    for i, (image, prompt) in enumerate(zip(images, prompts, strict=True)):
+        x, y = i % COLUMNS * cell[0], i // COLUMNS * cell[1]
+        array = (image.permute(1, 2, 0).clamp(0, 1) * 255).round().byte().numpy()
+        page.paste(Image.fromarray(array).resize((2 * SIZE, 2 * SIZE), Image.Resampling.LANCZOS), (x, y))
+        pen.text((x + 3, y + 2 * SIZE), prompt[:24], fill="black", font_size=9)
+    return page
+
+
+if __name__ == "__main__":
+    model, target = Path(sys.argv[1]), Path(sys.argv[2])
+    sheet(pictures(model, PROMPTS), PROMPTS).save(target, optimize=True)

@@ -1,0 +1,137 @@
+"""Train the U-net and its text encoder together, on cached latents [32, 8, 8] and captions."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import captions
+import torch
+from torch import Tensor, nn
+from train_autoencoder import CONFIG as AUTOENCODER
+from train_autoencoder import read_images
+
+from nodeflow.diffusion.checkpoints.tokenizer import ClipTokenizer
+from nodeflow.diffusion.models.autoencoder_kl import AutoencoderKL
+from nodeflow.diffusion.models.clip_text import CLIPTextModel
+from nodeflow.diffusion.models.unet2d_condition import UNet2DConditionModel
+from nodeflow.diffusion.training.latents import encode_all
+from nodeflow.diffusion.training.loop import Settings, Trainer
+from nodeflow.diffusion.training.objectives import Objective, alphas_cumprod, lognormal_timesteps
+
+WIDTH = 128
+UNET = {
+    "_class_name": "UNet2DConditionModel",
+    "sample_size": 8,
+    "in_channels": AUTOENCODER["latent_channels"],
+    "out_channels": AUTOENCODER["latent_channels"],
+    "down_block_types": ["CrossAttnDownBlock2D", "CrossAttnDownBlock2D"],
+    "up_block_types": ["CrossAttnUpBlock2D", "CrossAttnUpBlock2D"],
+    "block_out_channels": [96, 160],
+    "layers_per_block": 1,
+    "norm_num_groups": 16,
+    "cross_attention_dim": WIDTH,
+    "attention_head_dim": 4,
+}
+TEXT = {
+    "architectures": ["CLIPTextModel"],
+    "model_type": "clip_text_model",
+    "hidden_size": WIDTH,
+    "intermediate_size": 4 * WIDTH,
+    "projection_dim": WIDTH,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "max_position_embeddings": 77,
+    "hidden_act": "gelu",
+}
+SCHEDULER = {
+    "_class_name": "DDIMScheduler",
+    "num_train_timesteps": 1000,
+    "beta_schedule": "scaled_linear",
+    "beta_start": 0.00085,
+    "beta_end": 0.02,
+    "prediction_type": "v_prediction",
+    "clip_sample": False,
+    "set_alpha_to_one": False,
+    "steps_offset": 1,
+    "timestep_spacing": "leading",
+}
+BATCH = 32
+SETTINGS = Settings(steps=4500, learning_rate=1e-3, warmup=150, ema_decay=0.998)
+
+
+def build(tokenizer: ClipTokenizer) -> nn.ModuleDict:
+    """Both networks, fresh."""
+    text = CLIPTextModel.from_config(text_config(tokenizer))
+    nn.init.normal_(text.text_model.embeddings.token_embedding.weight, std=0.3)
+    nn.init.normal_(text.text_model.embeddings.position_embedding.weight, std=0.05)
+    unet = UNet2DConditionModel.from_config(UNET).to(memory_format=torch.channels_last)
+    return nn.ModuleDict({"unet": unet, "text_encoder": text})
+
+
+def text_config(tokenizer: ClipTokenizer) -> dict[str, Any]:
+    """The text encoder's configuration, with the tokenizer's numbers."""
+    numbers = {key: getattr(tokenizer, key) for key in ("bos_token_id", "eos_token_id", "pad_token_id")}
+    return {**TEXT, "vocab_size": len(tokenizer), **numbers}
+
+
+def token_table(tokenizer: ClipTokenizer, said: list[str]) -> dict[str, Tensor]:
+    """The 77 token numbers of every caption, padded as Stable Diffusion 1 pads."""
+    length, pad = tokenizer.model_max_length, tokenizer.pad_token_id
+    ids = {caption: tokenizer.encode(caption)[:length] for caption in said}
+    return {caption: torch.tensor(own + [pad] * (length - len(own))) for caption, own in ids.items()}
+
+
+class Task:
+    """Draws captioned latents by weight and measures how well the networks undo their noise."""
+
+    def __init__(
+        self, model: nn.ModuleDict, latents: Tensor, rows: list[dict[str, Any]], tokenizer: ClipTokenizer
+    ) -> None:
+        self.model, self.latents, self.rows = model, latents, rows
+        self.weights = torch.tensor([row["weight"] for row in rows])
+        self.ids = token_table(tokenizer, captions.all_captions(rows))
+        table = alphas_cumprod(SCHEDULER["beta_start"], SCHEDULER["beta_end"])
+        self.objective = Objective(table, SCHEDULER["prediction_type"], gamma=None)
+        self.timesteps = lognormal_timesteps(table, mean=0.3, std=1.4)
+
+    def __call__(self, generator: torch.Generator) -> Tensor:
+        """The loss of one batch."""
+        chosen = torch.multinomial(self.weights, BATCH, replacement=True, generator=generator)
+        x0 = self.latents[chosen]
+        ids = torch.stack([self.ids[captions.draw(self.rows[i], generator)] for i in chosen.tolist()])
+        t = torch.multinomial(self.timesteps, BATCH, replacement=True, generator=generator)
+        noise = torch.randn(x0.shape, generator=generator)
+        unique, where = ids.unique(dim=0, return_inverse=True)
+        states = self.model["text_encoder"](unique).last_hidden_state[where]
+        x = self.objective.noisy(x0, noise, t).contiguous(memory_format=torch.channels_last)
+        return self.objective.loss(self.model["unet"](x, t, states), x0, noise, t)
+
+
+def prepare(
+    work: Path, vae: AutoencoderKL, tokenizer: ClipTokenizer, state: Path, settings: Settings = SETTINGS
+) -> Trainer:
+    """The training run, resumed from `state` if it is there."""
+    torch.manual_seed(settings.seed)
+    model = build(tokenizer)
+    task = Task(model, encode_all(vae, read_images(work)), captions.read_rows(work), tokenizer)
+    run = Trainer(model, task, settings)
+    if state.exists():
+        run.load(state)
+    return run
+
+
+def train(
+    run: Trainer, state: Path, on_save: Callable[[Trainer], None] = lambda run: None, save_every: float = 180.0
+) -> None:
+    """Train to the end, saving the state every few minutes; `on_save` is called after each."""
+    saved, losses = time.monotonic(), []
+    for step, value in run.run():
+        losses.append(value)
+        if time.monotonic() - saved > save_every or step == run.settings.steps:
+            run.save(state)
+            on_save(run)
+            print(f"{step:6d}  loss {sum(losses) / len(losses):.4f}", flush=True)
+            saved, losses = time.monotonic(), []
