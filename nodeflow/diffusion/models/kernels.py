@@ -1,8 +1,8 @@
 """Two layers that are torch's own, but pick a faster kernel where pictures are made on a CPU in float32.
 
 Everywhere else (training, other devices and number formats) they are exactly `nn.Linear` and `nn.Conv2d`; where
-they differ, they differ by rounding. Measured on Stable Diffusion 1.5 at 256 × 256, one thread: a step takes 0.80 of
-its time.
+they differ, they differ by rounding. Measured on Stable Diffusion 1.5 at 256 × 256, one thread: a denoising step
+takes 0.80 of its time, a decode 0.85.
 """
 
 from __future__ import annotations
@@ -51,11 +51,34 @@ class Conv3x3(nn.Conv2d):
         few, many = x.numel() <= _FEW_PIXELS * self.in_channels, self.weight.numel() >= _MANY_WEIGHTS
         return self._product(x) if few and many and _draws_on_cpu(x) else super().forward(x)
 
+    def of_doubled(self, x: Tensor) -> Tensor:
+        """The convolution of `x` enlarged twice by repetition, [B, C, H, W] -> [B, C', 2H, 2W].
+
+        Along each axis two of three weights meet the same pixel of `x`. Summed first they leave a 2×2 kernel for each
+        parity of row and column: four ninths of the arithmetic, and the enlarged map is never made.
+        """
+        batch, _, height, width = x.shape
+        if x.numel() <= _FEW_PIXELS * self.in_channels or not _draws_on_cpu(x):
+            return self(F.interpolate(x, scale_factor=2.0, mode="nearest"))
+        y = x.new_empty(batch, self.out_channels, height, 2, width, 2)
+        x = F.pad(x, (1, 1, 1, 1))
+        for i, kernel_rows in enumerate(_halved(self.weight, 2)):
+            for j, kernel in enumerate(_halved(kernel_rows, 3)):
+                seen = x[:, :, i : i + height + 1, j : j + width + 1]
+                y[:, :, :, i, :, j] = F.conv2d(seen, kernel, self.bias)
+        return y.view(batch, -1, 2 * height, 2 * width)
+
     def _product(self, x: Tensor) -> Tensor:
         batch, _, height, width = x.shape
         patches = F.unfold(x, 3, padding=1).transpose(1, 2)
         y = linear(patches.flatten(0, 1), self.weight.flatten(1), self.bias)
         return y.view(batch, height, width, -1).permute(0, 3, 1, 2)
+
+
+def _halved(weight: Tensor, dim: int) -> tuple[Tensor, Tensor]:
+    """What a kernel of three weights amounts to on the even and on the odd pixels of a doubled axis."""
+    before, centre, after = weight.unbind(dim)
+    return torch.stack([before, centre + after], dim), torch.stack([before + centre, after], dim)
 
 
 def _draws_on_cpu(x: Tensor) -> bool:

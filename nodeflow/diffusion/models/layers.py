@@ -122,7 +122,8 @@ class Upsample2D(nn.Module):
 
     def forward(self, x: Tensor, temb: Tensor | None = None, size: Sequence[int] | None = None) -> Tensor:
         """[B, C, H, W] -> [B, C, 2H, 2W], or [B, C, *size]."""
-        return self.conv(upsample(x, size))
+        doubled = [2 * side for side in x.shape[-2:]]
+        return self.conv.of_doubled(x) if size is None or list(size) == doubled else self.conv(upsample(x, size))
 
 
 def upsample(x: Tensor, size: Sequence[int] | None = None) -> Tensor:

@@ -41,6 +41,18 @@ def test_many_pixels_training_and_other_formats_take_the_usual_kernel(products: 
     assert products == []
 
 
+@pytest.mark.parametrize("shape", [(1, 6, 12, 12), (2, 6, 9, 17), (200, 6, 1, 1), (1, 6, 2, 2)])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_a_convolution_of_a_doubled_map_needs_no_doubled_map(
+    shape: tuple[int, ...], layout: torch.memory_format
+) -> None:
+    conv, x = Conv3x3(6, 10), torch.randn(shape).contiguous(memory_format=layout)
+    expected = conv(F.interpolate(x, scale_factor=2.0, mode="nearest"))
+    torch.testing.assert_close(conv.of_doubled(x), expected, rtol=0, atol=0)
+    with torch.no_grad():
+        torch.testing.assert_close(conv.of_doubled(x), expected, rtol=0, atol=2e-6)
+
+
 @pytest.mark.parametrize("bias", [True, False])
 def test_a_linear_layer_is_that_linear_layer(bias: bool) -> None:
     layer = Linear(12, 7, bias)
