@@ -10,7 +10,7 @@ from .plain import is_sweep
 from .ports import nearest
 
 if TYPE_CHECKING:
-    from ..declaration import Input, Widget
+    from ..specs import Input, Widget
 
 _NAMES = {"int": "a whole number", "float": "a number", "str": "a text", "bool": "true or false"}
 _COLOR = re.compile(r"#[0-9a-fA-F]{6}")

@@ -40,21 +40,23 @@ def check(
         Faults located at "node", "node.port", "inputs.name" or "outputs.name"; empty when the graph can run.
     """
     new, faults, _ = migrated(graph, library)
-    return _Check(new, library, faults).all(wanted, deep, given)
+    set_later = {port for name in given if name in graph.inputs for port in new.targets(name)}
+    return _Check(new, library, faults, set_later).all(wanted, deep)
 
 
 class _Check:
     """One check: what is looked at, and what was found."""
 
-    def __init__(self, graph: Graph, library: Library, faults: list[Fault]) -> None:
+    def __init__(self, graph: Graph, library: Library, faults: list[Fault], given: set[str]) -> None:
         self.graph = graph
         self.library = library
         self.old = {fault.node: fault for fault in faults}
         self.ports: dict[str, Ports] = {}
         self.unknown: dict[str, Fault] = {}
-        self.wiring = Wiring(graph, self.ports)
+        self.given = given
+        self.wiring = Wiring(graph, self.ports, given)
 
-    def all(self, wanted: Iterable[str] | None, deep: bool, given: Iterable[str]) -> list[Fault]:
+    def all(self, wanted: Iterable[str] | None, deep: bool) -> list[Fault]:
         feeding = sources(self.graph)
         names = None if wanted is None else list(wanted)
         starts, faults = self._starts(names)
@@ -62,7 +64,7 @@ class _Check:
         feeding = {name: feeders for name, feeders in feeding.items() if name in scope}
         faults += self._types(feeding)
         faults += self._nothing(names)
-        faults += self._nodes(feeding, given)
+        faults += self._nodes(feeding)
         for circle in circles(feeding):
             path = " → ".join([*circle[:8], *(["…"] if len(circle) > 8 else []), circle[0]])
             faults.append(Fault("NF207", f"the wires form a cycle: {path}", circle[0], "remove one of its wires"))
@@ -121,15 +123,14 @@ class _Check:
         elif not any(ports.spec.sink for ports in self.ports.values()):
             yield Fault("NF212", "the graph has no outputs, and no node that saves or shows", fix="add an output")
 
-    def _nodes(self, scope: Iterable[str], given: Iterable[str]) -> Iterator[Fault]:
+    def _nodes(self, scope: Iterable[str]) -> Iterator[Fault]:
         """What is wrong with the inputs of each node by itself."""
-        set_later = {port for name in given if name in self.graph.inputs for port in self.graph.targets(name)}
         for name in scope:
             ports = self.ports.get(name)
             if ports:
                 node = self.graph.nodes[name]
                 yield from self._unknown_inputs(name, node, ports)
-                yield from self._inputs(name, node, set_later)
+                yield from self._inputs(name, node)
 
     def _unknown_inputs(self, name: str, node: Node, ports: Ports) -> Iterator[Fault]:
         for input in dict.fromkeys((*node.values, *node.wires)):
@@ -137,7 +138,7 @@ class _Check:
                 fix = nearest(input, ports.inputs) or "it has no inputs"
                 yield Fault("NF202", f"{ports.spec.id} has no input {input!r}", f"{name}.{input}", fix)
 
-    def _inputs(self, name: str, node: Node, set_later: set[str]) -> Iterator[Fault]:
+    def _inputs(self, name: str, node: Node) -> Iterator[Fault]:
         for port in self.wiring.used(name).values():
             if port.name in node.wires:
                 continue
@@ -145,7 +146,7 @@ class _Check:
             if port.name in node.values:
                 if fault := value_fault(port, node.values[port.name], where):
                     yield fault
-            elif port.required and where not in set_later:
+            elif port.required and where not in self.given:
                 fix = f"wire an output of type {port.type} to it" if port.wired else "give it a value, or wire it"
                 yield Fault("NF203", f"the input {port.name!r} is missing", where, fix)
 

@@ -17,8 +17,8 @@ from .ports import Ports
 from .wiring import Wiring
 
 if TYPE_CHECKING:
-    from ..declaration import Input
     from ..packs import Library
+    from ..specs import Input
 
 
 class Facts:

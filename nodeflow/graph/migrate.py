@@ -18,8 +18,8 @@ from .form import node_data, node_of
 from .graph import FORMAT, Graph, Node, split
 
 if TYPE_CHECKING:
-    from ..declaration import NodeSpec
     from ..packs import Library
+    from ..specs import NodeSpec
 
 Document = dict[str, Any]
 

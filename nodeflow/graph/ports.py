@@ -7,11 +7,11 @@ port for one maps the node, so being a list never makes a wire wrong.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ..declaration import Input, NodeSpec, Output
+    from ..specs import Input, NodeSpec, Output
 
 Lineage = tuple[str, ...]
 
@@ -48,18 +48,31 @@ def lineage_of(port: Output) -> Lineage:
     return () if port.type == "any" or port.type.startswith("~") else port.lineage or (port.type,)
 
 
-def bypass_routes(spec: NodeSpec) -> dict[str, str]:
+def bypass_routes(spec: NodeSpec, there: Container[str]) -> dict[str, str]:
     """The input that stands in for each output while a node is bypassed; outputs without one are left out.
 
-    It is the first input of the output's own type, one that has the output's name before others; an input of the
-    same type that takes a list where the output is one value, or the other way round, is none.
+    It is the first input of the output's type that has a wire or a value; else the first with a default. One value
+    does not stand in for a list, nor a list for one value.
+
+    Args:
+        spec: The node type.
+        there: The inputs of the node that have a wire or a value.
     """
     routes = {}
     for output in spec.outputs:
-        alike = [port.name for port in spec.inputs if (port.type, port.many) == (output.type, output.many)]
-        if alike:
-            routes[output.name] = output.name if output.name in alike else alike[0]
+        alike = [port for port in spec.inputs if port.many == output.many and output.type in _lineage(port.type)]
+        usable = [port.name for port in alike if port.name in there]
+        usable += [port.name for port in alike if port.default is not None]
+        if usable:
+            routes[output.name] = usable[0]
     return routes
+
+
+def _lineage(type: str) -> Lineage:
+    from ..values import Value
+
+    known = Value.types.get(type)
+    return known.lineage() if known else (type,)
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

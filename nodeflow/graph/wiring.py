@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ..errors import Fault
@@ -10,7 +10,7 @@ from .graph import Graph, Node, split
 from .ports import Lineage, Ports, bypass_routes, common, fits, lineage_of, nearest
 
 if TYPE_CHECKING:
-    from ..declaration import Input
+    from ..specs import Input
 
 
 class Wiring:
@@ -19,11 +19,13 @@ class Wiring:
     Args:
         graph: The graph.
         ports: The ports of each node whose type is known.
+        given: Each "node.port" that a caller of the graph will set.
     """
 
-    def __init__(self, graph: Graph, ports: Mapping[str, Ports]) -> None:
+    def __init__(self, graph: Graph, ports: Mapping[str, Ports], given: Container[str] = ()) -> None:
         self._graph = graph
         self._ports = ports
+        self._given = given
         self._settled: dict[str, dict[str, Lineage]] = {}
         self._routes: dict[str, dict[str, str]] = {}
 
@@ -46,10 +48,11 @@ class Wiring:
 
     def routes(self, name: str) -> dict[str, str]:
         """The input that stands in for each output of a bypassed node."""
-        spec = self._ports[name].spec
-        if spec.id not in self._routes:
-            self._routes[spec.id] = bypass_routes(spec)
-        return self._routes[spec.id]
+        if name not in self._routes:
+            node, ports = self._graph.nodes[name], self._ports[name]
+            given = (input for input in ports.inputs if f"{name}.{input}" in self._given)
+            self._routes[name] = bypass_routes(ports.spec, {*node.wires, *node.values, *given})
+        return self._routes[name]
 
     def dangling(self, source: str, where: str) -> Fault | None:
         """Why nothing comes from "node.output"; None when something does, or may."""
