@@ -1,0 +1,79 @@
+"""A node as plain data: all that a palette, a check, a plan and a file need, without importing its pack."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+
+class Widget(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How an editor shows a parameter, and which values it allows."""
+
+    kind: str = ""
+    low: float | None = None
+    high: float | None = None
+    step: float | None = None
+    unit: str = ""
+    log: bool = False
+    options: tuple[Any, ...] = ()
+    free: bool = False
+    suffixes: tuple[str, ...] = ()
+    lines: int = 1
+
+
+class Input(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An input port. `required` has no default; `optional` may be None; `wired` can only come from a wire."""
+
+    name: str
+    type: str
+    many: bool = False
+    required: bool = False
+    default: Any = None
+    optional: bool = False
+    lazy: bool = False
+    cosmetic: bool = False
+    wired: bool = False
+    widget: Widget = Widget()
+    doc: str = ""
+
+
+class Output(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An output port. `lineage` lists the type and the types it extends; `optional` ones may be None."""
+
+    name: str
+    type: str
+    many: bool = False
+    optional: bool = False
+    lineage: tuple[str, ...] = ()
+    doc: str = ""
+
+
+class NodeSpec(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A node as plain data: all that a palette, a check, a plan and a file need, without importing its pack."""
+
+    id: str
+    version: int = 1
+    title: str = ""
+    doc: str = ""
+    about: str = ""
+    inputs: tuple[Input, ...] = ()
+    outputs: tuple[Output, ...] = ()
+    wants_run: bool = False
+    volatile: bool = False
+    sink: bool = False
+    waits: bool = False
+    fingerprint: bool = False
+    describes: bool = False
+    passes: str = ""
+    formerly: tuple[str, ...] = ()
+    migrations: tuple[int, ...] = ()
+    pack: str = ""
+    digest: str = ""
+    source: str = ""
+
+    def input(self, name: str) -> Input | None:
+        return next((port for port in self.inputs if port.name == name), None)
+
+    def output(self, name: str) -> Output | None:
+        return next((port for port in self.outputs if port.name == name), None)
