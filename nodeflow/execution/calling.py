@@ -114,6 +114,8 @@ def checked(kind: Kind, result: Any) -> tuple[Any, ...]:
             if not isinstance(value, list | tuple):
                 raise _broken_promise(port.name, f"a list of {port.type}", value)
             found.append(tuple(_typed(item, port.type, port.name) for item in value))
+        elif value is None and port.optional:
+            found.append(None)
         elif isinstance(value, list | tuple) and port.type[0] in "a~":
             found.append(tuple(value))
         else:
