@@ -86,12 +86,13 @@ def test_one_prompt_serves_a_batch_and_others_must_match_it(x):
         unguided(Toy(), text(2, batch=3))(x, T)
 
 
-def test_rescaling_brings_back_the_deviation(x):
-    both = {POSITIVE: text(2), NEGATIVE: text(1)}
+def test_rescaling_brings_back_each_samples_deviation(x):
+    positive = Conditioning(torch.tensor([2.0, 3.0])[:, None, None].expand(2, 77, 4))
+    both = {POSITIVE: positive, NEGATIVE: text(1)}
     deviation = [guided(Toy(), both, ClassifierFree(5, phi))(x, T).std((1, 2, 3)) for phi in (0.0, 0.5, 1.0)]
-    positive = unguided(Toy(), text(2))(x, T).std((1, 2, 3))
-    assert torch.allclose(deviation[2], positive)
-    assert torch.allclose(deviation[1], (deviation[0] + positive) / 2)
+    expected = unguided(Toy(), positive)(x, T).std((1, 2, 3))
+    assert torch.allclose(deviation[2], expected)
+    assert torch.allclose(deviation[1], (deviation[0] + expected) / 2)
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ each_scheduler = pytest.mark.parametrize("name", NAMES)
 
 
 def solver(name: str = "EulerDiscreteScheduler", steps: int = 8) -> schedulers.Solver:
-    options = {"clip_sample": False, "skip_prk_steps": True, "set_alpha_to_one": True}
+    options = {"clip_sample": False, "skip_prk_steps": True, "set_alpha_to_one": False}
     scheduler = schedulers.from_config(name, options, prediction_type="epsilon")
     return scheduler.solver(scheduler.schedule(steps))
 
