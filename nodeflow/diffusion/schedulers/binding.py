@@ -80,6 +80,8 @@ class Binding:
             ScheduleError: NF410 where not exactly one of the three is given, or it is not valid.
         """
         train, where = self.config.num_train_timesteps, type(self).__name__
+        if mu is not None and not self.asks("use_dynamic_shifting"):
+            refuse("mu is given but use_dynamic_shifting is off", where=where, fix="switch it on, or leave mu out")
         return self._laid(self.nodes(read_request(num_inference_steps, timesteps, sigmas, mu, train, where)))
 
     def solver(self, schedule: Schedule, **options: Any) -> Solver:

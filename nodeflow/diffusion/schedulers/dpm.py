@@ -30,6 +30,9 @@ class DPM(Exponential):
         order 2   c1 = F / 2 (midpoint) or F / g - 1 (heun)
         order 3   c1 = F / g - 1,  c2 = (F - g) / g² - 1/2
 
+    As published, D2 is half of the second derivative that the expansion needs: "order 3" converges with order 2, at
+    less than half the error of order 2. It is kept, because shared pictures depend on it.
+
     Args:
         stochastic: Solve the reverse stochastic equation.
         solver_order: 1, 2 or 3.
@@ -78,7 +81,7 @@ class DPM(Exponential):
         r1 = (points[1].lam - points[2].lam) / h
         older = (points[1].m - points[2].m) / r1
         D2 = (D1 - older) / (r0 + r1)
-        # the published stochastic formula adds the half that the expansion subtracts; shared pictures depend on it
+        # kept as published too: the stochastic formula adds the half that the expansion subtracts
         c2 = (F - g) / g**2 + (0.5 if self.stochastic else -0.5)
         return F * D0 + (F / g - 1) * (D1 + r0 * D2) + c2 * D2
 

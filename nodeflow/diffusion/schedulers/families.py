@@ -76,6 +76,8 @@ class TableScheduler(Scheduler):
 
     def joined(self, t: np.ndarray, k: np.ndarray) -> Nodes:
         """Points whose steps each lead to the next level, k: [n + 1]."""
+        if not len(t):
+            refuse("sigmas need a beginning and an end", where=type(self).__name__, fix="end the list with 0")
         levels = tuple(self.space.level(one) for one in k.astype(float).tolist())
         return Nodes(t, levels[: len(t)], levels[1 : len(t) + 1], k)
 
@@ -94,7 +96,7 @@ class VPScheduler(TableScheduler):
         where, train = type(self).__name__, self.config.num_train_timesteps
         if request.sigmas is not None:
             t = np.array([round(self.space.t(k)) for k in request.sigmas[:-1]])
-            return self.joined(t, request.sigmas)
+            return self.joined(t, request.sigmas.astype(np.float32))
         if request.n > train:
             refuse(f"{request.n} steps do not fit into {train} timesteps", where=where, fix=f"take at most {train}")
         t = request.timesteps if request.timesteps is not None else self.spaced(request.n)
@@ -153,7 +155,7 @@ class KScheduler(TableScheduler):
         """Timesteps and noise levels."""
         self.refuse_timesteps(request)
         if request.sigmas is not None:
-            k = request.sigmas
+            k = request.sigmas.astype(np.float32)
             t = np.array([self.space.t(one) for one in k[:-1]])
         else:
             t, k = self.levels(request)
@@ -222,7 +224,7 @@ class ExponentialScheduler(TableScheduler):
             k = self.warped(float(self.vp.ks[-1]), float(self.vp.ks[0]), request.n)
             k = k / (1 + k)
             return k * train, k
-        k = self.flow_base(request.n) if request.sigmas is None else request.sigmas.astype(float)
+        k = self.flow_base(request.n) if request.sigmas is None else request.sigmas
         k = self.below_one(shifted(k, self.shift(request.mu)))
         return (k[k > 0] * train, k)
 
@@ -236,13 +238,9 @@ class ExponentialScheduler(TableScheduler):
 
     def shift(self, mu: float | None) -> float:
         """How far a flow is moved towards noise."""
-        c = self.config
         if mu is None:
-            return c.flow_shift
-        if not c.use_dynamic_shifting:
-            what = "mu is given but use_dynamic_shifting is off"
-            refuse(what, where=type(self).__name__, fix="switch it on or leave mu out")
-        return math.exp(mu) if c.time_shift_type == "exponential" else mu
+            return self.config.flow_shift
+        return math.exp(mu) if self.config.time_shift_type == "exponential" else mu
 
     def smallest(self, k: np.ndarray) -> float:
         """The level a run ends at where it does not end clean."""

@@ -21,7 +21,7 @@ class Request:
     Args:
         n: The number of steps, however it was said.
         timesteps: The timesteps, falling, float64, [n].
-        sigmas: The noise levels, falling, float32, with the end [n + 1]; a flow may leave out the end 0.
+        sigmas: The noise levels, falling, float64, with the end [n + 1]; a flow may leave out the end 0.
         mu: Logarithm of the shift of a flow.
     """
 
@@ -50,7 +50,7 @@ def read_request(
         k = _falling(sigmas, "sigmas", where)
         if k[0] <= 0 or k[-1] < 0:
             refuse("sigmas must begin above 0 and not end below it", where=where, fix="end the list with 0")
-        return Request(len(k) - 1, None, k.astype(np.float32), mu)
+        return Request(len(k) - 1, None, k, mu)
     if not isinstance(n, Integral) or isinstance(n, bool) or n < 1:
         refuse(f"num_inference_steps is {n!r}", where=where, fix="give a whole number from 1")
     return Request(int(n), mu=mu)

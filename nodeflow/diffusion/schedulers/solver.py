@@ -49,7 +49,7 @@ class State:
     anchor: Tensor | None = None
 
     def pack(self) -> tuple[dict[str, Tensor], dict[str, int]]:
-        """The state as named tensors and named numbers, ready for a safetensors file and its header."""
+        """The state as named tensors, copies of their own, and named numbers: ready for a safetensors file."""
         tensors = {"x": self.x}
         if self.estimate is not None:
             tensors["estimate"] = self.estimate
@@ -57,7 +57,8 @@ class State:
             tensors["anchor"] = self.anchor
         tensors |= {f"history.{i}": tensor for i, tensor in enumerate(self.history)}
         tensors |= {f"stages.{i}": tensor for i, tensor in enumerate(self.stages)}
-        return tensors, {"index": self.index, "begin": self.begin}
+        copies = {name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()}
+        return copies, {"index": self.index, "begin": self.begin}
 
     @classmethod
     def unpack(cls, tensors: dict[str, Tensor], numbers: dict[str, int]) -> State:

@@ -1,0 +1,165 @@
+"""Laws that need no oracle: each solver converges with its order, and random ones end with the right variance."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from nodeflow.diffusion import schedulers
+
+EULER, ANCESTRAL = "EulerDiscreteScheduler", "EulerAncestralDiscreteScheduler"
+DPM, UNIPC = "DPMSolverMultistepScheduler", "UniPCMultistepScheduler"
+FULL: dict[str, Any] = {"lower_order_final": False, "final_sigmas_type": "sigma_min"}
+STEPS = (20, 40, 80, 160)
+
+ODE = [
+    (EULER, {}, 1),
+    ("HeunDiscreteScheduler", {}, 2),
+    ("LMSDiscreteScheduler", {}, 4),
+    *[(DPM, {"algorithm_type": form, "solver_order": 1}, 1) for form in ("dpmsolver++", "dpmsolver")],
+    *[(DPM, {"algorithm_type": form, "solver_order": 2}, 2) for form in ("dpmsolver++", "dpmsolver")],
+    *[(DPM, {"algorithm_type": form, "solver_order": 3}, 2) for form in ("dpmsolver++", "dpmsolver")],
+    (DPM, {"solver_order": 2, "solver_type": "heun"}, 2),
+    (UNIPC, {"solver_order": 1}, 2),
+    (UNIPC, {"solver_order": 2}, 3),
+    (UNIPC, {"solver_order": 3}, 4),
+    (UNIPC, {"solver_order": 2, "solver_type": "bh1"}, 3),
+    (UNIPC, {"solver_order": 2, "predict_x0": False}, 3),
+]
+
+
+def observed_order(errors: list[float]) -> float:
+    """How often the error halves when n doubles for the last time."""
+    return float(np.log2(errors[-2] / errors[-1]))
+
+
+def errors_from_noise(name: str, options: dict[str, Any], gaussian: Any) -> list[float]:
+    """Errors after n steps even in lambda; the first steps, of low order, lie in almost pure noise."""
+    errors = []
+    for n in STEPS:
+        scheduler = schedulers.from_config(name, **{**FULL, **options})
+        schedule = scheduler.schedule(sigmas=np.geomspace(200, 0.2, n + 1))
+        errors.append(gaussian.error(scheduler.solver(schedule), schedule))
+    return errors
+
+
+@pytest.mark.parametrize(("name", "options", "order"), ODE, ids=str)
+def test_a_solver_converges_with_its_order(name: str, options: dict[str, Any], order: int, gaussian: Any) -> None:
+    assert observed_order(errors_from_noise(name, options, gaussian)) == pytest.approx(order, abs=0.25)
+
+
+def test_a_higher_order_is_more_exact(gaussian: Any) -> None:
+    for name in (DPM, UNIPC):
+        errors = [errors_from_noise(name, {"solver_order": order}, gaussian)[-1] for order in (1, 2, 3)]
+        assert errors[0] > 2 * errors[1] > 4 * errors[2]
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "order"),
+    [
+        ("DDIMScheduler", {"clip_sample": False}, 1),
+        ("PNDMScheduler", {}, 2),
+        ("PNDMScheduler", {"skip_prk_steps": True}, 2),
+    ],
+    ids=str,
+)
+def test_a_solver_of_integer_timesteps_converges(name: str, options: dict[str, Any], order: int, gaussian: Any) -> None:
+    train, errors = 16000, []
+    for n in STEPS:
+        betas = {"num_train_timesteps": train, "beta_start": 0.1 / train, "beta_end": 20 / train}
+        scheduler = schedulers.from_config(name, **betas, **options)
+        schedule = scheduler.schedule(n)
+        fifth = schedule.timesteps.tolist().index(train // 5)
+        errors.append(gaussian.error(scheduler.solver(schedule), schedule, fifth))
+    assert observed_order(errors) == pytest.approx(order, abs=0.1)
+
+
+class Columns:
+    """Noise whose draws are told apart: draw i is 1 in column i + 1. A linear run then shows its own variance."""
+
+    def __init__(self) -> None:
+        self.drawn = 0
+
+    def __call__(self, like: Tensor) -> Tensor:
+        self.drawn += 1
+        unit = torch.zeros_like(like)
+        unit[..., self.drawn] = 1
+        return unit
+
+
+RANDOM = [
+    (ANCESTRAL, {}, {}),
+    ("DDPMScheduler", {"clip_sample": False}, {}),
+    ("DDPMScheduler", {"clip_sample": False, "variance_type": "fixed_large"}, {}),
+    ("DDIMScheduler", {"clip_sample": False}, {"eta": 1.0}),
+    ("DDIMScheduler", {"clip_sample": False}, {"eta": 0.5}),
+    (DPM, {"algorithm_type": "sde-dpmsolver++"}, {}),
+    (DPM, {"algorithm_type": "sde-dpmsolver++", "solver_order": 1}, {}),
+    (DPM, {"algorithm_type": "sde-dpmsolver", "final_sigmas_type": "sigma_min"}, {}),
+]
+
+
+@pytest.mark.parametrize(("name", "options", "asked"), RANDOM, ids=str)
+def test_a_random_solver_ends_with_the_variance_of_the_data(
+    name: str, options: dict[str, Any], asked: dict[str, Any], gaussian: Any
+) -> None:
+    def excess(n: int) -> float:
+        scheduler = schedulers.from_config(name, beta_schedule="scaled_linear", **options)
+        schedule = scheduler.schedule(n)
+        x = torch.zeros(1, n + 2, dtype=torch.float64)
+        x[0, 0] = gaussian.deviation(schedule.level(0))
+        end = gaussian.run(scheduler.solver(schedule, **asked), x, Columns()).x
+        return abs(float(end.norm()) / gaussian.deviation(schedule.level(n)) - 1)
+
+    coarse, fine = excess(25), excess(200)
+    assert fine < 0.02
+    assert fine < coarse / 2
+
+
+@pytest.mark.parametrize("kind", ["epsilon", "sample", "v_prediction", "flow_prediction"])
+@pytest.mark.parametrize("level", [(1.0, 14.6), (0.6, 0.8), (0.3, 0.7), (1.0, 0.01)])
+def test_a_prediction_gives_back_data_and_noise(kind: str, level: tuple[float, float], gaussian: Any) -> None:
+    """x = alpha x0 + sigma eps, whatever the network predicts."""
+    where, read = schedulers.Level(*level), schedulers.Prediction(kind)
+    x0, eps = torch.randn(2, 1, 64, dtype=torch.float64)
+    output = {"epsilon": eps, "sample": x0, "flow_prediction": eps - x0}.get(
+        kind, (where.alpha * eps - where.sigma * x0) / where.norm
+    )
+    x = where.alpha * x0 + where.sigma * eps
+    assert torch.allclose(read.x0(x, output, where), x0)
+    assert torch.allclose(read.eps(x, output, where), eps)
+
+
+@pytest.mark.parametrize("options", [{"solver_type": "bh1"}, {"solver_order": 3, "lower_order_final": False}], ids=str)
+@pytest.mark.parametrize("warp", ["use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas"])
+@pytest.mark.parametrize("end", ["zero", "sigma_min"])
+@pytest.mark.parametrize("name", [DPM, UNIPC])
+def test_equal_levels_and_a_clean_end_stay_finite(
+    name: str, end: str, warp: str, options: dict[str, Any], gaussian: Any
+) -> None:
+    """A schedule may repeat its last level or end at zero noise; no divided difference may blow up there."""
+    config = {warp: True, "final_sigmas_type": end, "beta_schedule": "scaled_linear", **options}
+    scheduler = schedulers.from_config(name, **config)
+    schedule = scheduler.schedule(20)
+    # beta levels are sparse near the end: with 20 of them the answer is finite, not good
+    assert gaussian.error(scheduler.solver(schedule), schedule) < (math.inf if warp == "use_beta_sigmas" else 0.1)
+
+
+def test_the_noise_form_may_end_clean(gaussian: Any) -> None:
+    scheduler = schedulers.from_config(UNIPC, predict_x0=False)
+    schedule = scheduler.schedule(20)
+    assert gaussian.error(scheduler.solver(schedule), schedule) < 0.1
+
+
+def test_thresholding_bounds_each_sample_by_itself() -> None:
+    read = schedulers.Prediction("sample", quantile=0.9, largest=2.0)
+    x0 = torch.linspace(-4, 4, 100).repeat(2, 1, 1)
+    x0[1] *= 0.1
+    bounded = read.bound(x0)
+    assert bounded[0].abs().max() == 1
+    assert torch.equal(bounded[1], x0[1])
