@@ -333,9 +333,11 @@ class Session:
             task.elements = None
             return self._finish(task, FAILED, "failed")
         keys = [element.key for element in elements]
-        if self._cache is not None and not failed and not task.fleeting and task.key and None not in keys:
-            self._cache.put_group(task.key, tuple(keys), task.seconds)  # type: ignore[arg-type]
+        keep, whole = task.step.keep, not failed and not task.fleeting and None not in keys
+        if self._cache is not None and whole and task.key is not None and keep is not False:
+            self._cache.put_group(task.key, tuple(keys), task.seconds, bool(keep))  # type: ignore[arg-type]
         ran = not elements or any(element.status == "ran" for element in elements)
+        task.tier = "" if ran else elements[0].tier
         return self._finish(task, DONE, "ran" if ran else "cached")
 
     def _lazy(self, task: Task, place: int) -> Any:

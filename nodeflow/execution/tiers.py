@@ -7,7 +7,7 @@ used longest ago. A heap with stale entries corrected when they surface makes ev
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..values import Value, arrays, is_array, mapped, stamp
@@ -73,10 +73,8 @@ def to_host(outputs: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def places(outputs: tuple[Any, ...]) -> list[str]:
-    """The device of each array, in the order in which `restored` meets them."""
-    found: list[str] = []
-    mapped(outputs, lambda array: (found.append(str(array.device)), array)[1])
-    return found
+    """The device of each array."""
+    return [str(array.device) for array in arrays(outputs)]
 
 
 def restored(outputs: tuple[Any, ...], devices: list[str]) -> tuple[Any, ...]:
@@ -101,17 +99,17 @@ def weight(value: object) -> int:
 
 def _inside(value: object) -> Iterator[object]:
     if isinstance(value, Value):
-        return (getattr(value, name) for name in value.__dataclass_fields__)
+        return iter(value.parts().values())
     if isinstance(value, list | tuple):
         return iter(value)
-    return iter(value.values()) if isinstance(value, dict) else iter(())
+    return iter(value.values()) if isinstance(value, Mapping) else iter(())
 
 
 def cacheable(value: object) -> bool:
     """Whether a value is data all through: nothing that has a state of its own."""
     if type(value) in PLAIN or is_array(value):
         return True
-    if isinstance(value, Value | list | tuple | dict):
+    if isinstance(value, Value | list | tuple | Mapping):
         return all(cacheable(item) for item in _inside(value))
     return False
 
