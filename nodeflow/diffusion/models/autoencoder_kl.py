@@ -15,7 +15,7 @@ from . import base
 from .attention import AttentionBlock
 from .base import Count, Levels, Width
 from .blocks import DownBlock, MidBlock, UpBlock
-from .layers import Activation, Downsample2D, ResnetBlock2D, Upsample2D
+from .layers import Activation, Downsample2D, ResnetBlock2D, Upsample2D, activation
 
 _EPS = 1e-6
 
@@ -94,7 +94,7 @@ class Encoder(nn.Module):
             before = width
         self.mid_block = _mid_block(c)
         self.conv_norm_out = nn.GroupNorm(c.norm_num_groups, widths[-1], _EPS)
-        self.conv_act = nn.SiLU()
+        self.conv_act = activation("silu")
         self.conv_out = nn.Conv2d(widths[-1], 2 * c.latent_channels, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -122,7 +122,7 @@ class Decoder(nn.Module):
             self.up_blocks.append(UpBlock(layers, (), None if last else Upsample2D(width)))
             before = width
         self.conv_norm_out = nn.GroupNorm(c.norm_num_groups, widths[-1], _EPS)
-        self.conv_act = nn.SiLU()
+        self.conv_act = activation("silu")
         self.conv_out = nn.Conv2d(widths[-1], c.out_channels, 3, padding=1)
 
     def forward(self, z: Tensor) -> Tensor:

@@ -22,8 +22,9 @@ _ACTIVATIONS: dict[str, type[nn.Module]] = {
 
 
 def activation(name: Activation) -> nn.Module:
-    """The nonlinearity of this published name."""
-    return _ACTIVATIONS[name]()
+    """The nonlinearity of this published name; it may write into what it is given."""
+    kind = _ACTIVATIONS[name]
+    return kind(inplace=True) if kind is nn.SiLU else kind()
 
 
 class ResnetBlock2D(nn.Module):

@@ -101,7 +101,7 @@ class UNet(base.Model):
         self.mid_block = self._mid_block()
         self.up_blocks = nn.ModuleList(self._up_block(level) for level in reversed(range(len(widths))))
         self.conv_norm_out = nn.GroupNorm(c.norm_num_groups, widths[0], c.norm_eps)
-        self.conv_act: nn.Module = nn.SiLU()
+        self.conv_act: nn.Module = activation("silu")
         self.temb_act = activation(c.act_fn)
         self.class_embedding: nn.Module | None = None
         self.conv_out = nn.Conv2d(widths[0], c.out_channels, 3, padding=1)
