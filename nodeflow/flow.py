@@ -13,7 +13,7 @@ from typing import Any
 from .engine import Engine, default_engine
 from .errors import Cancelled, NodeflowError
 from .graph import Graph
-from .graph import load as load_graph
+from .opening import open_graph
 
 
 class Outputs(Mapping[str, Any]):
@@ -107,16 +107,3 @@ def load(
     if engine is None and (device or dtype):
         engine = Engine(device=device or "auto", dtype=dtype or "auto")
     return Flow(open_graph(path), engine)
-
-
-def open_graph(path: str | os.PathLike[str]) -> Graph:
-    """The graph in a JSON file or inside a picture."""
-    from .media.images import SUFFIXES, graph_in
-
-    if os.path.splitext(path)[1].lower() in SUFFIXES:
-        from .graph import loads
-
-        graph = loads(graph_in(path))
-        graph.path = os.fspath(path)
-        return graph
-    return load_graph(path)

@@ -17,8 +17,8 @@ def check(
     import dataclasses
 
     from ..errors import Fault, NodeflowError
-    from ..flow import open_graph
     from ..graph import check as problems
+    from ..opening import open_graph
     from ..packs import default_library
 
     library, status = default_library(), 0
@@ -48,7 +48,7 @@ def plan(
 ) -> None:
     """Say what a run would compute, and why."""
     from ..engine import Engine
-    from ..flow import open_graph
+    from ..opening import open_graph
     from .arguments import read_values
 
     document = open_graph(graph)

@@ -42,7 +42,7 @@ def run(
     """
     from ..engine import Engine
     from ..execution import Cache
-    from ..flow import open_graph
+    from ..opening import open_graph
     from ..saving import Saver
     from .arguments import read_values
     from .progress import listener
