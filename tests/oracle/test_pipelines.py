@@ -186,8 +186,6 @@ def test_a_batch_of_seeds(model, name):
 @each_scheduler
 @pytest.mark.parametrize("strength", [0.5, 1.0])
 def test_image_to_image(model, picture, name, options, strength):
-    if options.get("skip_prk_steps") is False and strength < 1:
-        pytest.skip("the reference fails in the middle of a Runge-Kutta step")
     draw, solver = generator(), model.solver(name, options)
     latent = to_latent(model.vae, picture, model.space, draw)
     begin = begin_at(solver.schedule, strength, STEPS)
@@ -220,8 +218,6 @@ def repainted(model: Model, solver: Any, picture: Image, mask: Mask, strength: f
 @pytest.mark.parametrize("channels", [4, 9])
 @pytest.mark.parametrize("strength", [0.5, 1.0])
 def test_inpaint(model, painter, picture, mask, name, options, channels, strength):
-    if options.get("skip_prk_steps") is False and strength < 1:
-        pytest.skip("the reference fails in the middle of a Runge-Kutta step")
     own = model if channels == 4 else painter
     call = {"image": picture.data, "mask_image": mask.data, "strength": strength, "height": 16, "width": 16}
     expected = own.expected("StableDiffusionInpaintPipeline", name, options, **call)
