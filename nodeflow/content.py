@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 _PACKAGE = Path(__file__).parent
@@ -14,16 +15,14 @@ def folder(name: str) -> Path:
 
 
 def user_folder(name: str) -> Path:
-    """A folder in the user's data directory, such as "packs" or "models"; it need not exist."""
+    """A folder in the user's data directory, such as "packs" or "models"; `NODEFLOW_DATA` moves it."""
     import platformdirs
 
-    return Path(platformdirs.user_data_dir("nodeflow", appauthor=False)) / name
+    return Path(os.environ.get("NODEFLOW_DATA") or platformdirs.user_data_dir("nodeflow", appauthor=False)) / name
 
 
 def cache_folder() -> Path:
-    """Where results and catalogues are kept between runs; `NODEFLOW_CACHE` overrides it."""
-    import os
-
+    """Where results and catalogues are kept between runs; `NODEFLOW_CACHE` moves it."""
     import platformdirs
 
     return Path(os.environ.get("NODEFLOW_CACHE") or platformdirs.user_cache_dir("nodeflow", appauthor=False))

@@ -11,9 +11,9 @@ class Widget(msgspec.Struct, frozen=True, omit_defaults=True):
     """How an editor shows a parameter, and which values it allows."""
 
     kind: str = ""
-    low: float | None = None
-    high: float | None = None
-    step: float | None = None
+    low: int | float | None = None
+    high: int | float | None = None
+    step: int | float | None = None
     unit: str = ""
     log: bool = False
     options: tuple[Any, ...] = ()

@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 
 from .. import content
-from ..errors import Fault, NodeflowError
 from ..declaration import NodeSpec, NodeType
+from ..errors import Fault, NodeflowError
 from . import catalogue
 from .find import Pack, packs
 from .load import load
@@ -53,6 +53,10 @@ class Library:
         """A library of packs on disk, their catalogues kept in the folder `cache`."""
         library = cls()
         for pack in found:
+            if pack.module in {other.module for other in library._packs.values()}:
+                what = f"{pack.root} has the name of a pack that is already there"
+                library.faults.append(Fault("NF301", what, f"pack {pack.name}", "rename it"))
+                continue
             page = catalogue.entry(pack, cache)
             library._packs[pack.name] = pack
             library.faults += [Fault(*fields) for fields in page.faults]
@@ -95,14 +99,12 @@ class Library:
             raise NodeflowError("NF301", f"it no longer has the node {spec.id}", where=f"pack {pack.name}")
 
     def _add(self, spec: NodeSpec) -> None:
-        if spec.id in self._specs:
-            first = self._specs[spec.id]
-            self.faults.append(
-                Fault(
-                    "NF302", f"{spec.id} is already declared in {first.pack or first.source}", spec.pack or spec.source
-                )
-            )
-            return
+        """Keep a spec whose ids nobody has; the first comer stays."""
+        for id in (spec.id, *spec.formerly):
+            if first := self._specs.get(id) or self._specs.get(self._formerly.get(id, "")):
+                what = f"{id} is already declared in {first.pack or first.source}"
+                self.faults.append(Fault("NF302", what, spec.pack or spec.source, "rename one of the two"))
+                return
         self._specs[spec.id] = spec
         self._formerly.update(dict.fromkeys(spec.formerly, spec.id))
 

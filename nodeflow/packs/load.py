@@ -5,14 +5,16 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Iterator
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 
-from ..errors import NodeflowError
 from ..declaration import NodeType
+from ..errors import NodeflowError
 from .find import Pack
 
 ROOT = "nodeflow_packs"
+MEND = "mend or remove the pack; the others work"
 
 
 def load(pack: Pack, file: Path) -> list[NodeType]:
@@ -27,43 +29,51 @@ def load(pack: Pack, file: Path) -> list[NodeType]:
         raise
     except (Exception, SystemExit) as error:
         why = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        raise NodeflowError(
-            "NF301",
-            f"importing {file.name} failed: {why}",
-            where=f"pack {pack.name}",
-            fix="mend or remove the pack; the others work",
-        ) from error
+        what = f"importing {file.name} failed: {why}"
+        raise NodeflowError("NF301", what, where=f"pack {pack.name}", fix=MEND) from error
     return [kind for kind in _declared(module) if kind.function.__module__ == module.__name__]
 
 
 def unload(pack: Pack) -> None:
     """Forget a pack's modules, so that the next load reads its files again."""
-    prefix = f"{ROOT}.{pack.name}"
+    prefix = f"{ROOT}.{pack.module}"
     for name in [name for name in sys.modules if name == prefix or name.startswith(prefix + ".")]:
         del sys.modules[name]
+    importlib.invalidate_caches()
 
 
 def _module(pack: Pack, file: Path) -> ModuleType:
-    _package(ROOT, None)
-    package = _package(f"{ROOT}.{pack.name}", pack.folder)
-    if file.name == "__init__.py":
+    sys.modules.setdefault(ROOT, _bare(ROOT, None))
+    package = _package(pack)
+    if file == pack.root / "__init__.py":
         return package
-    return importlib.import_module(".".join((package.__name__, *file.relative_to(pack.folder).with_suffix("").parts)))
+    *folders, name = file.relative_to(pack.folder).with_suffix("").parts
+    parts = [*folders] if name == "__init__" else [*folders, name]
+    return importlib.import_module(".".join((package.__name__, *parts)))
 
 
-def _package(name: str, folder: Path | None) -> ModuleType:
-    """A package that exists only in `sys.modules`; a pack's own `__init__.py` is run in it."""
+def _package(pack: Pack) -> ModuleType:
+    """The module of the pack's folder; its own `__init__.py` is run, where it has one."""
+    name = f"{ROOT}.{pack.module}"
     if name in sys.modules:
         return sys.modules[name]
-    module = sys.modules[name] = ModuleType(name)
+    start = pack.root / "__init__.py"
+    spec = spec_from_file_location(name, start, submodule_search_locations=[str(pack.root)])
+    if not start.is_file() or spec is None or spec.loader is None:
+        return sys.modules.setdefault(name, _bare(name, pack.folder))
+    module = sys.modules[name] = module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _bare(name: str, folder: Path | None) -> ModuleType:
+    """A package that is nothing but a folder."""
+    module = ModuleType(name)
     module.__path__ = [str(folder)] if folder else []
-    start = folder / "__init__.py" if folder else None
-    if start and start.is_file():
-        try:
-            exec(compile(start.read_bytes(), str(start), "exec"), module.__dict__)
-        except BaseException:
-            del sys.modules[name]
-            raise
     return module
 
 
