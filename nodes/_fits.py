@@ -41,15 +41,5 @@ def same_states(conditioning: Facts, denoiser: Facts, port: str) -> None:
         )
 
 
-def needs_text(denoiser: Facts, positive: Facts) -> None:
-    """Refuse a denoiser that follows prompts without one.
-
-    Raises:
-        NodeflowError: NF203.
-    """
-    if (denoiser or {}).get("states") and positive is None:
-        raise NodeflowError("NF203", "the denoiser follows a prompt and there is none", fix="wire positive")
-
-
 def _name(space: dict[str, Any]) -> str:
     return f"{space['name']} ({space['channels']} channels, 1/{space['factor']} size)"

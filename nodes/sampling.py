@@ -4,7 +4,7 @@ from typing import Annotated, Any, NamedTuple
 
 from nodeflow import Conditioning, Denoiser, Latent, Lazy, Range, Run, Schedule, Seed, node
 
-from ._fits import needs_text, same_space, same_states
+from ._fits import same_space, same_states
 
 
 class Denoised(NamedTuple):
@@ -29,7 +29,6 @@ def _facts(
     same_space(latent, model, "denoiser")
     for port, conditioning in (("positive", positive), ("negative", negative)):
         same_states(conditioning, model, port)
-    needs_text(model, positive)
     space = (model or {}).get("space")
     return {"latent": {"space": space}, "estimate": {"space": space}}
 

@@ -23,10 +23,10 @@ MAX_SIDE = 16384
 
 def from_pixels(pixels: Sequence, alpha: Sequence | None = None) -> tuple[Image, Mask | None]:
     """8-bit arrays ([H, W, 3], [H, W]) as a picture of batch 1 and a mask of its transparent part (1 = transparent)."""
-    data = torch.as_tensor(pixels).permute(2, 0, 1)[None].float() / 255
+    data = torch.tensor(pixels).permute(2, 0, 1)[None].float() / 255
     if alpha is None:
         return Image(data.contiguous()), None
-    return Image(data.contiguous()), Mask(1 - torch.as_tensor(alpha)[None, None].float() / 255)
+    return Image(data.contiguous()), Mask(1 - torch.tensor(alpha)[None, None].float() / 255)
 
 
 def resize(image: Image, width: int, height: int, filter: Filter = "bicubic") -> Image:

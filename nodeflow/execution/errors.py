@@ -23,8 +23,10 @@ def located(error: BaseException, step: Step, inputs: Mapping[str, Any]) -> Faul
     """What a node raised, as a fault at that node; faults with a code keep it."""
     if isinstance(error, NodeflowError):
         fault = error.faults[0]
-        inside = fault.where in inputs
-        return Fault(fault.code, fault.what, f"{step.node}.{fault.where}", fault.fix) if inside else fault.at(step.node)
+        if fault.where in inputs:
+            return Fault(fault.code, fault.what, f"{step.node}.{fault.where}", fault.fix)
+        what = f"{fault.where}: {fault.what}" if fault.where else fault.what
+        return Fault(fault.code, what, label(step), fault.fix)
     text = str(error).strip() or "no message"
     what = f"{type(error).__name__}: {text[:500]}"
     return Fault("NF501", f"{what} (inputs: {described(inputs)})", label(step), "see the log with --debug")
