@@ -77,7 +77,7 @@ def encode(
         windows: Read at most so many windows and leave off the rest; None = all.
 
     Returns:
-        States [B, 77 n, D] and the pooled state of each prompt's first window [B, D'], in the encoder's format.
+        States [B, 77 n, D] and the pooled state of each prompt's first window [B, D'], float32.
 
     Raises:
         NodeflowError: NF408, the tokenizer knows tokens that the encoder does not; NF413, a weight is not finite;
@@ -188,7 +188,7 @@ class _Frame:
 
 
 def _states(encoder: Any, ids: Tensor, skip: int) -> tuple[Tensor, Tensor | None]:
-    """Windows [N, 77] to states [N, 77, D] and pooled states [N, D']."""
+    """Windows [N, 77] to states [N, 77, D] and pooled states [N, D'], float32: weights would lose digits in less."""
     table = next((p for name, p in encoder.named_parameters() if name.endswith("token_embedding.weight")), None)
     if table is not None and ids.max() >= len(table):
         raise NodeflowError(
@@ -202,7 +202,9 @@ def _states(encoder: Any, ids: Tensor, skip: int) -> tuple[Tensor, Tensor | None
         raise NodeflowError("NF205", f"cannot skip {skip} layers of a text encoder that has {layers}")
     states = encoder.final_layer_norm(said.hidden_states[-1 - skip]) if skip else said.last_hidden_state
     pooled = getattr(said, "text_embeds", None)
-    return states, said.pooler_output if pooled is None else pooled
+    if pooled is None:
+        pooled = said.pooler_output
+    return states.float(), None if pooled is None else pooled.float()
 
 
 def _emphasised(states: Tensor, weights: Tensor) -> Tensor:

@@ -164,3 +164,12 @@ def test_what_does_not_fit_is_refused(encoder):
         states(encoder, "(" * 8000 + "x" + ")" * 8000)
     with pytest.raises(NodeflowError, match=r"NF408.*token 1099.*1000"):
         states(encoder, "w1000", weighting="none")
+
+
+def test_a_half_precision_encoder_is_weighed_in_full():
+    torch.manual_seed(0)
+    size = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2}
+    half = CLIPTextModel.from_config({**size, "vocab_size": 1000, "eos_token_id": EOS}).eval().to(torch.bfloat16)
+    plain, weighed = states(half, "a red cat"), states(half, "a (red:1.7) cat")
+    assert weighed.dtype == torch.float32
+    assert weighed.mean().item() == pytest.approx(plain.mean().item(), abs=1e-6)
