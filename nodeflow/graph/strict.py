@@ -107,7 +107,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _constant(text: str) -> None:
-    raise _Flaw("NF103", f"{text} is not a finite number", _before(r"[^\"NI]++"))
+    raise _Flaw("NF103", f"{text} is not a finite number", _before(r"[^\"NI-]++|-(?!I)"))
 
 
 def _whole(text: str) -> int:
@@ -151,7 +151,7 @@ _LONE = re.compile(
 
 def _deeper(data: Any, limit: int) -> bool:
     """Is the data nested deeper than this? Level by level, so that no depth is too much for this function."""
-    level = [data]
+    level = [data] if isinstance(data, dict | list) else []
     for _ in range(limit):
         level = [
             item
