@@ -56,9 +56,9 @@ class Values:
         if type(source) is Ref:
             task = self._task(source.step)
             if task.elements is not None:
-                return [part for each in task.elements for part in self._spread(Ref(each.step, source.index), each)]
+                return [part for each in task.elements for part in self._spread(Ref(each.step, source.index))]
         if type(source) is Gather:
-            return [part for each in source.parts for part in self.parts(each) or [each]]
+            return [part for each in source.parts for part in self._spread(each)]
         value = self.of(source)
         if not isinstance(value, list | tuple):
             return None
@@ -67,10 +67,12 @@ class Values:
         assert type(source) is Ref
         return [Item(source.step, source.index, place, source.token or once()) for place in range(len(value))]
 
-    def _spread(self, ref: Ref, task: Task) -> list[Source]:
-        if task.state == FAILED:
-            return [ref]
-        return self.parts(ref) or ([] if isinstance(self.of(ref), tuple) else [ref])
+    def _spread(self, source: Source) -> list[Source]:
+        """The elements of a list, or the one source that is none (or has failed)."""
+        if type(source) is Ref and self._task(source.step).state == FAILED:
+            return [source]
+        parts = self.parts(source)
+        return [source] if parts is None else parts
 
     def _mapped(self, task: Task, index: int) -> tuple[Any, ...]:
         found: list[Any] = []

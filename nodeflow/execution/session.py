@@ -26,7 +26,7 @@ from .lists import Narrow, Values, elements_of
 from .plan import Plan, by_model
 from .pool import Pool
 from .run import Environment, NodeRun, Token
-from .steps import Const, Slice, Source, Step, settled, upstream
+from .steps import Const, Ref, Slice, Source, Step, settled, upstream
 from .task import DONE, FAILED, IDLE, QUEUED, RUNNING, Loop, Task
 from .tiers import Entry
 
@@ -226,9 +226,22 @@ class Session:
                 return self._fail(task, blocked(step, above.fault), "skipped")
             if above.gone:
                 return self._again(task, loop)
+        if step.part is not None:
+            return self._parted(task, step.part)
         if task.key is None and self._settled(task):
             return None
         return self._computed(task, loop)
+
+    def _parted(self, task: Task, place: int) -> None:
+        """Take an element, dropped since it came from the cache, from its list, which was made anew."""
+        source = self._needed(task)[0].elements
+        assert source is not None
+        if source[place].state == FAILED:
+            fault = source[place].fault
+            assert fault is not None
+            return self._fail(task, fault, "failed")
+        task.outputs = source[place].outputs
+        return self._finish(task, DONE, "cached")
 
     def _settled(self, task: Task) -> bool:
         """Find the key of a task whose fingerprint waited; True when that was all that was missing."""
@@ -277,8 +290,8 @@ class Session:
             hit = self._cache.get(key)
             if hit is None:
                 return False
-            step = Step(task.step.node, task.step.kind, (), (*task.step.at, place))
-            step.key = key
+            step = Step(task.step.node, task.step.kind, (Ref(task.step, 0),), (*task.step.at, place))
+            step.key, step.part = key, place
             element = self.task(step)
             element.state, element.status, element.outputs, element.uses = DONE, "cached", hit.outputs, 1
             elements.append(element)
@@ -300,7 +313,9 @@ class Session:
             inputs[port.name] = argument(value, many=port.many, real=port.real)
         if self._emitter.active:
             self._emitter.emit(NodeStarted(self._emitter.run, step.node, step.at))
-        extra = {"run": NodeRun(step.node, self._environment, self._cancel, self._emitter)} if kind.spec.wants_run else {}
+        extra: dict[str, Any] = {}
+        if kind.spec.wants_run:
+            extra["run"] = NodeRun(step.node, self._environment, self._cancel, self._emitter)
         if kind.spec.waits and not kind.lazies:
             task.state = RUNNING
             self._pool.submit(task, lambda: call(step, inputs, extra, self._environment))

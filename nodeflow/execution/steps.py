@@ -120,12 +120,13 @@ class Step:
         at: Its place in each sweep it depends on, empty without sweeps.
         key: What the result is stored under; None while a fingerprint waits for a value.
         fault: Why it cannot run.
+        part: Set where it stands for that element of its source, a mapped step that came from the cache.
         mapped: Whether a list meets one of its single inputs; None = only running it will tell.
     """
 
     __slots__ = (
-        "at", "fault", "fleeting", "keep", "key", "kind", "mapped", "model", "names", "node", "reason", "refs", "sources",
-        "status", "tier",
+        "at", "fault", "fleeting", "keep", "key", "kind", "mapped", "model", "names", "node", "part", "refs",
+        "sources", "status", "tier",
     )  # fmt: skip
 
     def __init__(self, node: str, kind: Kind | None, sources: Sequence[Source], at: tuple[int, ...] = ()) -> None:
@@ -143,7 +144,7 @@ class Step:
         self.refs: tuple[Ref, ...] = ()
         self.status = ""
         self.tier = ""
-        self.reason = ""
+        self.part: int | None = None
 
     def __repr__(self) -> str:
         place = "".join(f"[{i}]" for i in self.at)
@@ -151,6 +152,8 @@ class Step:
 
     def needs(self) -> list[Step]:
         """The steps that must be done before this one can run."""
+        if self.part is not None:
+            return list(upstream(self.sources[0]))
         kind, found = self.kind, []
         lazies = kind.lazies if kind is not None else ()
         for place, source in enumerate(self.sources):
@@ -165,7 +168,7 @@ class Step:
 
     def may_need(self) -> list[Step]:
         """The steps it may ask for through lazy inputs."""
-        if self.kind is None or not self.kind.lazies:
+        if self.kind is None or not self.kind.lazies or self.part is not None:
             return []
         return [step for place in self.kind.lazies for step in upstream(self.sources[place])]
 

@@ -218,7 +218,7 @@ def test_the_reasons_name_the_change(bench, make, cache):
 
 
 def test_reasons_survive_the_process(bench, make, tmp_path):
-    with_file = dict(folder=tmp_path)
+    with_file = {"folder": tmp_path}
     first = Cache(**with_file)
     graph = make("g real a=7", out="g")
     graph.path = str(tmp_path / "graph.json")

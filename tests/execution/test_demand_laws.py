@@ -151,7 +151,8 @@ def test_equal_places_of_a_sweep_run_once(bench, make):
 
 
 def test_a_swept_switch_passes_each_choice(bench, make):
-    graph = make("a add a=1", "b add a=2", 's switch a=@a b=@b first={"sweep":[false,true]}', "z add a=@s b=10", out="z")
+    switch = 's switch a=@a b=@b first={"sweep":[false,true]}'
+    graph = make("a add a=1", "b add a=2", switch, "z add a=@s b=10", out="z")
     assert bench.run(graph).outputs["out"] == [12, 11]
     assert bench.count("switch") == 0
 

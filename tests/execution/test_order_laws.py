@@ -63,7 +63,8 @@ def test_values_die_after_their_last_consumer(bench, make, monkeypatch):
         return made
 
     box.function = watched
-    graph = make('b box size={"sweep":' + json.dumps(list(range(1, 40)), separators=(",", ":")) + "}", "r read_box box=@b.box", out="r")
+    sizes = json.dumps({"sweep": list(range(1, 40))}, separators=(",", ":"))
+    graph = make(f"b box size={sizes}", "r read_box box=@b.box", out="r")
     bench.run(graph)
     assert max(peak) <= 2
     gc.collect()
