@@ -10,11 +10,11 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from .config import SPACED, THRESHOLDING, TRAINING, refuse
+from .config import SPACED, THRESHOLDING, TRAINING
 from .families import VPScheduler
 from .prediction import Prediction
 from .schedule import Schedule
-from .solver import NoiseSource, Solver, State
+from .solver import NoiseSource, Solver, State, doubled
 
 LEARNED = ("learned", "learned_range")
 SMALLEST_VARIANCE = 1e-20
@@ -47,14 +47,14 @@ class DDPM(Solver):
             x = x + self.deviation(small, beta, spread) * noise(x)
         return replace(state, x=x, estimate=x0)
 
+    def fitting(self, x: Tensor) -> tuple[torch.Size, ...]:
+        return (doubled(x),) if self.variance in LEARNED else (x.shape,)
+
     def split(self, x: Tensor, output: Tensor) -> tuple[Tensor, Tensor | None]:
         """The prediction and, where the network learned it, what it says of the variance, each [B, C, ...]."""
-        channels = x.shape[1]
-        if self.variance in LEARNED and output.shape[1] == 2 * channels:
-            return output[:, :channels], output[:, channels:]
         if self.variance in LEARNED:
-            what = f"variance_type is {self.variance} but the model gives {output.shape[1]} channels for {channels}"
-            refuse(what, where="DDPM", fix="use a model that learned its variance, or variance_type fixed_small")
+            prediction, spread = output.chunk(2, dim=1)
+            return prediction, spread
         return output, None
 
     def deviation(self, small: float, large: float, spread: Tensor | None) -> float | Tensor:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from .config import FLOWING, SPACED, THRESHOLDING, TRAINING, WARPED, refuse
@@ -15,7 +16,7 @@ from .exponential import Exponential, Kernel, Point, kernel
 from .families import ExponentialScheduler
 from .prediction import Prediction
 from .schedule import Schedule
-from .solver import NoiseSource, State, remembered
+from .solver import NoiseSource, State, doubled, remembered
 
 FEW_STEPS = 15
 """Below this many steps the last two are of lower order, for stability."""
@@ -39,6 +40,7 @@ class DPM(Exponential):
         heun: Which formula of order 2.
         lower_order_final: Lower the order of the last two of few steps.
         euler_at_final: Take the last step with order 1.
+        learned_variance: Whether the network gives a variance too, which is left out.
     """
 
     stochastic: bool = False
@@ -46,6 +48,7 @@ class DPM(Exponential):
     heun: bool = False
     lower_order_final: bool = True
     euler_at_final: bool = False
+    learned_variance: bool = False
 
     def advance(self, state: State, output: Tensor, noise: NoiseSource) -> State:
         call, x = self.here(state), state.x
@@ -60,6 +63,9 @@ class DPM(Exponential):
             x = step.carry * x - step.gain * self.slope(step, h, points)
             x = x if z is None else x + step.noise * z
         return replace(state, x=x, estimate=x0, history=history)
+
+    def fitting(self, x: Tensor) -> tuple[torch.Size, ...]:
+        return (x.shape, doubled(x)) if self.learned_variance else (x.shape,)
 
     def order_at(self, index: int, done: int) -> int:
         """The order of the step at a call, after so many calls of this run."""
@@ -144,6 +150,7 @@ class DPMSolverMultistepScheduler(ExponentialScheduler):
             heun=c.solver_type == "heun",
             lower_order_final=c.lower_order_final,
             euler_at_final=c.euler_at_final,
+            learned_variance=c.variance_type is not None,
         )
 
     def flow_base(self, n: int) -> np.ndarray:

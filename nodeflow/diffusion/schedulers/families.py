@@ -58,7 +58,10 @@ class TableScheduler(Scheduler):
         return next((key for key in WARPS if self.asks(key)), None)
 
     def warped(self, largest: float, smallest: float, n: int) -> np.ndarray:
-        """n falling noise levels between two ends (the configuration's own ends first), float64, [n]."""
+        """n falling noise levels between two ends, float64, [n].
+
+        Ends that the configuration names come first, even ones it keeps from another class: they are the model's.
+        """
         largest, smallest = self.config.get("sigma_max") or largest, self.config.get("sigma_min") or smallest
         return WARPS[self.warp or ""](largest, smallest, n)
 

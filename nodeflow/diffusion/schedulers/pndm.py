@@ -51,7 +51,11 @@ class PNDM(Solver):
         return self.plms(state, output, calls)
 
     def prk(self, state: State, output: Tensor, calls: int) -> State:
-        """One of the four calls of a Runge-Kutta step from timestep `begin` over half a stride and a whole one."""
+        """One of the four calls of a Runge-Kutta step from timestep `begin` over half a stride and a whole one.
+
+        Calls count from where the run began, `begin` from the first entry of the schedule: so it is published, and so
+        image-to-image pictures were made.
+        """
         stage = calls % 4
         begin, t = int(self.schedule.evals[calls - stage].t), int(self.here(state).t)
         target = t if stage % 2 else t - self.stride // 2

@@ -79,6 +79,7 @@ def thresholded(x0: Tensor, quantile: float, largest: float) -> Tensor:
 
     Saharia et al. 2022, Imagen, arXiv 2205.11487, section 2.3.
     """
-    s = torch.quantile(x0.abs().flatten(1), quantile, dim=1).clamp(1, largest)
+    # one at a time: torch refuses the quantile of more than 16 million numbers
+    s = torch.stack([row.quantile(quantile) for row in x0.abs().flatten(1)]).clamp(1, largest)
     s = s.view(-1, *[1] * (x0.ndim - 1))
     return x0.clamp(-s, s) / s

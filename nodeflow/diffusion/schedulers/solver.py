@@ -17,6 +17,8 @@ from typing import NoReturn
 import torch
 from torch import Tensor
 
+from nodeflow.errors import NodeflowError
+
 from .config import refuse
 from .prediction import Prediction
 from .schedule import Eval, Schedule
@@ -126,10 +128,15 @@ class Solver:
             noise: Where randomness comes from; solvers of ordinary differential equations never ask.
 
         Raises:
-            ScheduleError: NF410 where the run has ended, or a random solver is given no noise.
+            NodeflowError: NF410 where the run has ended, or a random solver is given no noise; NF414 where the output
+                does not fit x.
         """
         if self.done(state):
             refuse(f"the run has ended after {len(self.schedule)} calls", where="step", fix="start another run")
+        if model_output.shape not in (fitting := self.fitting(state.x)):
+            what = f"the model's output is {list(model_output.shape)} for x {list(state.x.shape)}"
+            fix = f"it must be {' or '.join(str(list(shape)) for shape in fitting)}"
+            raise NodeflowError("NF414", what, where="step", fix=fix)
         wide = torch.promote_types(state.x.dtype, torch.float32)
         new = self.advance(replace(state, x=state.x.to(wide)), model_output.to(wide), noise or _no_noise)
         return replace(new, x=new.x.to(model_output.dtype), index=state.index + 1)
@@ -137,6 +144,10 @@ class Solver:
     def advance(self, state: State, output: Tensor, noise: NoiseSource) -> State:
         """The solver's own part of `step`: all tensors in float32 or wider, the index not yet moved."""
         raise NotImplementedError
+
+    def fitting(self, x: Tensor) -> tuple[torch.Size, ...]:
+        """The shapes that a model's output may have for this x."""
+        return (x.shape,)
 
     def here(self, state: State) -> Eval:
         """The call that has just been made."""
@@ -150,6 +161,11 @@ class Solver:
 def transfer(x0: Tensor, eps: Tensor, target: Level) -> Tensor:
     """x at another level, alpha x0 + sigma eps, [B, ...]."""
     return target.alpha * x0 + target.sigma * eps
+
+
+def doubled(x: Tensor) -> torch.Size:
+    """The shape of an output that says the variance in a second set of channels, [B, 2 C, ...]."""
+    return torch.Size((x.shape[0], 2 * x.shape[1], *x.shape[2:]))
 
 
 def remembered(history: tuple[Tensor, ...], new: Tensor, limit: int) -> tuple[Tensor, ...]:

@@ -154,8 +154,22 @@ def test_misuse_is_refused(model: Model) -> None:
         schedulers.from_config("EulerDiscreteScheduler").step(x, 999.0, x, eta=1.0)
     with pytest.raises(NodeflowError, match=r"timestep 12\.5 is not in the schedule"):
         schedulers.from_config("DDIMScheduler").step(x, 12.5, x)
-    with pytest.raises(NodeflowError, match="gives 3 channels for 3"):
+    with pytest.raises(NodeflowError, match=r"must be \[1, 6, 4, 4\]") as caught:
         schedulers.from_config("DDPMScheduler", variance_type="learned_range").step(x, 999, x)
+    assert caught.value.code == "NF414"
+    with pytest.raises(NodeflowError, match=r"is \[1, 6, 4, 4\] for x \[1, 3, 4, 4\]"):
+        schedulers.from_config("DPMSolverMultistepScheduler").step(x.repeat(1, 2, 1, 1), 999, x)
+
+
+def test_the_noise_itself_may_be_given() -> None:
+    x, noise = torch.randn(2, 1, 3, 4, 4)
+    for name, options in (("DDIMScheduler", {"eta": 1.0}), ("EulerAncestralDiscreteScheduler", {})):
+        one, two = schedulers.from_config(name), schedulers.from_config(name)
+        t = one.timesteps[400]
+        drawn = one.step(x, t, x, generator=torch.Generator().manual_seed(1), **options).prev_sample
+        same = torch.randn(x.shape, generator=torch.Generator().manual_seed(1))
+        assert torch.equal(drawn, two.step(x, t, x, variance_noise=same, **options).prev_sample)
+        assert not torch.equal(drawn, two.step(x, t, x, variance_noise=noise, **options, return_dict=False)[0])
 
 
 def test_noise_is_drawn_on_the_cpu_in_float32() -> None:
