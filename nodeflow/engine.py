@@ -92,6 +92,9 @@ class Engine:
             NodeflowError: NF212 nothing is wanted, NF213 an input or output of that name is not there.
         """
         values = values or {}
+        if unknown := [name for name in values if name not in graph.inputs]:
+            known = ", ".join(sorted(graph.inputs)) or "none"
+            raise NodeflowError("NF213", f"the graph has no input {unknown[0]!r}", fix=f"it has: {known}")
         return make_plan(
             graph,
             self.library,
@@ -104,9 +107,6 @@ class Engine:
 
     def _faults(self, graph: Graph, values: Mapping[str, Any], wanted: Sequence[str] | None) -> list[Fault]:
         """What `check` finds in the graph with these values; values that only a wire could bring are not its matter."""
-        if unknown := [name for name in values if name not in graph.inputs]:
-            known = ", ".join(sorted(graph.inputs)) or "none"
-            raise NodeflowError("NF213", f"the graph has no input {unknown[0]!r}", fix=f"it has: {known}")
         live = {port for name, value in values.items() if not is_plain(value) for port in graph.targets(name)}
         found = check(with_values(graph, values), self.library, wanted=wanted)
         return [fault for fault in found if fault.where not in live]

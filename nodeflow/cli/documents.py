@@ -49,7 +49,8 @@ def diff(
 
     As a git driver: `git config diff.nodeflow.command "nodeflow diff"` and `*.json diff=nodeflow` in .gitattributes.
     """
-    from ..graph import compare, load
+    from ..graph import load
+    from ..graph.compare import compare
 
     if rest:
         old, new = _git_sides(old, new, rest)
@@ -73,7 +74,7 @@ def merge(
     .gitattributes.
     """
     from ..graph import load, save
-    from ..graph import merge as merged
+    from ..graph.merge import merge as merged
 
     result = merged(load(base), load(ours), load(theirs))
     save(result.graph, output or ours)

@@ -45,12 +45,12 @@ def denoise(
         report: Progress and preview; what it raises ends the run.
 
     Raises:
-        NodeflowError: NF203 no prompt, or no negative one, where it is needed, NF410 no step is left, NF414 parts do not fit,
-            NF506 a value is not finite.
+        NodeflowError: NF203 no prompt, or no negative one, where it is needed; NF410 no step is left; NF414 parts do
+            not fit; NF506 a value is not finite.
     """
     device = str(next(net.parameters()).device)
     if positive is None and net.config.get("cross_attention_dim"):
-        raise NodeflowError("NF203", "the denoiser follows a prompt and there is none", where="positive", fix="wire one")
+        raise NodeflowError("NF203", "the denoiser follows a prompt; there is none", where="positive", fix="wire one")
     scheduler, laid = bound(schedule)
     prompts = {POSITIVE: moved(positive, device), **({} if negative is None else {NEGATIVE: moved(negative, device)})}
     free = ClassifierFree(guidance if positive is not None else 1.0, rescale)

@@ -1,0 +1,5 @@
+"""`python -m nodeflow` is the `nodeflow` command."""
+
+from .cli import main
+
+main()
