@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -199,7 +199,7 @@ def to_pixels(tokens: Tensor, like: Tensor) -> Tensor:
     return tokens.transpose(1, 2).unflatten(2, like.shape[-2:])
 
 
-def current_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
+def current_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Weights under today's names of the attention's projections.
 
     Repositories of 2022 call them `query`, `key`, `value`, `proj_attn`.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Self
@@ -33,7 +34,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 
     def refuse(self, key: str, why: str, fix: str = "") -> NodeflowError:
         """The error that says which key of the configuration cannot be built, and why."""
-        return NodeflowError("NF406", f"{key} is {getattr(self, key)!r}, {why}", where="config.json", fix=fix)
+        return NodeflowError(
+            "NF406", f"{key} is {reprlib.repr(getattr(self, key))}, {why}", where="config.json", fix=fix
+        )
 
 
 class LevelConfig(Config, frozen=True, kw_only=True):
@@ -120,7 +123,12 @@ class Model(nn.Module):
         return self
 
     def _require_map(self, x: Tensor, channels: int) -> None:
-        """Raise NF414 unless `x` is a batch of feature maps with so many channels."""
+        """Raise NF414 unless `x` is a batch of feature maps with so many channels, NF407 without weights.
+
+        Torch itself would go on: its convolution reads whatever lies where the weights should be.
+        """
+        if self.device.type == "meta" != x.device.type:
+            raise NodeflowError("NF407", f"{type(self).__name__} has no weights yet", fix="load them before it runs")
         if x.ndim != 4 or x.shape[1] != channels:
             raise NodeflowError("NF414", f"{type(self).__name__} takes [B, {channels}, H, W], but got {list(x.shape)}")
 
@@ -134,7 +142,7 @@ def _options(kind: type[Config], config: Mapping[str, Any]) -> Config:
         value = config.get(key.partition("[")[0])
         raise NodeflowError(
             "NF406",
-            f"{key or 'the configuration'} = {value!r} cannot be built: {why}",
+            f"{key or 'the configuration'} = {reprlib.repr(value)} cannot be built: {why}",
             where="config.json",
         ) from None
 

@@ -22,7 +22,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
     The BLAS that torch carries takes a slower path on processors of other makers than its own; oneDNN does not.
     """
-    if _onednn_linear is None or not _draws_on_cpu(x):
+    if _onednn_linear is None or not _draws_on_cpu(x, weight):
         return F.linear(x, weight, bias)
     return _onednn_linear(x, weight, bias, "none", [], "")
 
@@ -49,7 +49,7 @@ class Conv3x3(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         """[B, C, H, W] -> [B, C', H, W]."""
         few, many = x.numel() <= _FEW_PIXELS * self.in_channels, self.weight.numel() >= _MANY_WEIGHTS
-        return self._product(x) if few and many and _draws_on_cpu(x) else super().forward(x)
+        return self._product(x) if few and many and _draws_on_cpu(x, self.weight) else super().forward(x)
 
     def of_doubled(self, x: Tensor) -> Tensor:
         """The convolution of `x` enlarged twice by repetition, [B, C, H, W] -> [B, C', 2H, 2W].
@@ -58,7 +58,7 @@ class Conv3x3(nn.Conv2d):
         parity of row and column: four ninths of the arithmetic, and the enlarged map is never made.
         """
         batch, _, height, width = x.shape
-        if x.numel() <= _FEW_PIXELS * self.in_channels or not _draws_on_cpu(x):
+        if x.numel() <= _FEW_PIXELS * self.in_channels or not _draws_on_cpu(x, self.weight):
             return self(F.interpolate(x, scale_factor=2.0, mode="nearest"))
         y = x.new_empty(batch, self.out_channels, height, 2, width, 2)
         x = F.pad(x, (1, 1, 1, 1))
@@ -81,5 +81,7 @@ def _halved(weight: Tensor, dim: int) -> tuple[Tensor, Tensor]:
     return torch.stack([before, centre + after], dim), torch.stack([before + centre, after], dim)
 
 
-def _draws_on_cpu(x: Tensor) -> bool:
-    return x.device.type == "cpu" and x.dtype == torch.float32 and not torch.is_grad_enabled()
+def _draws_on_cpu(x: Tensor, weight: Tensor) -> bool:
+    on_cpu = x.device.type == weight.device.type == "cpu"
+    plain = not torch.is_grad_enabled() and not torch.is_autocast_enabled("cpu")
+    return on_cpu and plain and x.dtype == weight.dtype == torch.float32

@@ -186,7 +186,7 @@ class UNet(base.Model):
         for block in self.down_blocks:
             x = block(x, temb, context, mask, skips)
         if down_residuals is not None:
-            skips = [skip + residual for skip, residual in zip(skips, down_residuals, strict=True)]
+            skips = _sums(skips, down_residuals)
         if self.mid_block is not None:
             x = self.mid_block(x, temb, context, mask)
         if mid_residual is not None:
@@ -194,3 +194,13 @@ class UNet(base.Model):
         for block in self.up_blocks:
             x = block(x, temb, context, mask, skips)
         return self.conv_out(self.conv_act(self.conv_norm_out(x)))
+
+
+def _sums(skips: Sequence[Tensor], residuals: Sequence[Tensor]) -> list[Tensor]:
+    if [skip.shape for skip in skips] != [residual.shape for residual in residuals]:
+        raise NodeflowError(
+            "NF414",
+            f"the {len(residuals)} residuals do not fit the {len(skips)} skips of this network in number or shape",
+            fix="use a ControlNet made for this model, and an image of the same size",
+        )
+    return [skip + residual for skip, residual in zip(skips, residuals, strict=True)]

@@ -41,6 +41,8 @@ class UNet2DConfig(UNetConfig, frozen=True, kw_only=True):
             levels |= {self.levels - 1}
         if any(width % self.head_channels(width) for width in (self.block_out_channels[level] for level in levels)):
             raise self.refuse("attention_head_dim", "which does not divide the channels of a level with attention")
+        if self.block_out_channels[-1] % (self.attn_norm_num_groups or 1):
+            raise self.refuse("attn_norm_num_groups", "which does not divide the channels of the lowest level")
         if self.class_embed_type in ("projection", "simple_projection"):
             raise self.refuse("class_embed_type", "which only UNet2DConditionModel knows")
 

@@ -6,9 +6,10 @@ Stable Diffusion (Rombach et al. 2022) and SDXL (Podell et al. 2023).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
+from msgspec import Meta
 from torch import Tensor, nn
 
 from nodeflow.errors import NodeflowError
@@ -22,7 +23,8 @@ from .unet import UNet, UNetConfig
 
 DownType = Literal["DownBlock2D", "CrossAttnDownBlock2D"]
 UpType = Literal["UpBlock2D", "CrossAttnUpBlock2D"]
-Depth = int | tuple[int, ...]
+Blocks = Annotated[int, Meta(ge=0, le=256)]
+Depth = Blocks | tuple[Blocks, ...]
 
 
 class UNet2DConditionConfig(UNetConfig, frozen=True, kw_only=True):
@@ -43,7 +45,7 @@ class UNet2DConditionConfig(UNetConfig, frozen=True, kw_only=True):
     )
     only_cross_attention: bool | tuple[bool, ...] = False
     cross_attention_dim: Width | tuple[Width, ...] = 1280
-    transformer_layers_per_block: int | tuple[Depth, ...] = 1
+    transformer_layers_per_block: Blocks | tuple[Depth, ...] = 1
     reverse_transformer_layers_per_block: tuple[Depth, ...] | None = None
     encoder_hid_dim: Width | None = None
     encoder_hid_dim_type: Literal["text_proj"] | None = None
@@ -88,6 +90,16 @@ class UNet2DConditionConfig(UNetConfig, frozen=True, kw_only=True):
         nested = isinstance(depths, tuple) and any(isinstance(depth, tuple) for depth in depths)
         if nested and self.reverse_transformer_layers_per_block is None:
             raise self.refuse("transformer_layers_per_block", "but reverse_transformer_layers_per_block is missing")
+        for key, more in (("transformer_layers_per_block", 0), ("reverse_transformer_layers_per_block", 1)):
+            self._check_layers(key, more)
+
+    def _check_layers(self, key: str, more: int) -> None:
+        """Where `key` has one entry a layer, it needs as many as layers_per_block and `more`."""
+        depths = getattr(self, key)
+        for level, depth in enumerate(depths[:: -1 if more else 1] if isinstance(depths, tuple) else ()):
+            layers = self.at_level("layers_per_block", level) + more
+            if isinstance(depth, tuple) and len(depth) < layers:
+                raise self.refuse(key, f"but level {level} has {layers} layers")
 
     def _check_embeddings(self) -> None:
         if self.encoder_hid_dim_type and not self.encoder_hid_dim:

@@ -67,3 +67,9 @@ def test_a_linear_layer_learns() -> None:
     layer(torch.randn(3, 12)).sum().backward()
     assert layer.weight.grad is not None
     assert layer.weight.grad.any()
+
+
+def test_autocast_decides_the_number_format() -> None:
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        assert Linear(12, 7)(torch.ones(2, 12)).dtype == torch.bfloat16
+        assert Conv3x3(6, 10).of_doubled(torch.ones(1, 6, 16, 16)).dtype == torch.bfloat16

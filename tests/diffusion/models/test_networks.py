@@ -104,6 +104,14 @@ def test_on_meta_nothing_is_allocated(name: str) -> None:
 
 
 @each_network
+def test_a_network_without_weights_refuses_to_run(name: str) -> None:
+    with torch.device("meta"):
+        model = built(name)
+    with pytest.raises(NodeflowError, match=r"NF407.*no weights"), torch.no_grad():
+        RUN[name](model, torch.ones(1, 3, 8, 8))
+
+
+@each_network
 def test_loading_copies_nothing_and_gives_the_same_output(name: str) -> None:
     source = built(name)
     with torch.device("meta"):
@@ -233,11 +241,14 @@ def test_an_unknown_network_is_refused_with_the_known_ones() -> None:
         ("UNet2DConditionModel", "dual_cross_attention", True),
         ("UNet2DConditionModel", "attention_type", "gated"),
         ("UNet2DConditionModel", "transformer_layers_per_block", [[1], [2]]),
+        ("UNet2DConditionModel", "transformer_layers_per_block", 10**9),
+        ("UNet2DConditionModel", "reverse_transformer_layers_per_block", [[1], [1]]),
         ("UNet2DConditionModel", "addition_time_embed_dim", None),
         ("UNet2DConditionModel", "encoder_hid_dim_type", "image_proj"),
         ("UNet2DConditionModel", "time_embedding_type", "fourier"),
         ("UNet2DModel", "down_block_types", ["SkipDownBlock2D", "AttnDownBlock2D"]),
         ("UNet2DModel", "attention_head_dim", 5),
+        ("UNet2DModel", "attn_norm_num_groups", 3),
         ("UNet2DModel", "class_embed_type", "projection"),
         ("UNet2DModel", "norm_eps", "small"),
         ("AutoencoderKL", "up_block_types", ["UpDecoderBlock2D"]),
@@ -266,6 +277,17 @@ def test_tensors_that_do_not_fit_are_refused(arguments: tuple[Any, ...], word: s
         built("UNet2DConditionModel", **options)(*arguments)
     assert caught.value.code == "NF414"
     assert word in str(caught.value)
+
+
+def test_residuals_of_another_network_are_refused() -> None:
+    model = built("UNet2DConditionModel", addition_embed_type=None, encoder_hid_dim=None, num_class_embeds=None)
+    with pytest.raises(NodeflowError, match=r"NF414.*1 residuals.*4 skips"):
+        model(
+            torch.ones(1, 4, 8, 8),
+            1,
+            torch.ones(1, 2, 6),
+            down_block_additional_residuals=[torch.ones(1, 8, 8, 8)],
+        )
 
 
 def test_a_picture_between_two_latent_sizes_is_refused() -> None:
