@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -147,6 +148,17 @@ def test_prompts(model, text, skip):
     expected, _ = pipe.encode_prompt(text, "cpu", 1, False, clip_skip=skip or None)
     found = model.encode(text, skip=skip, windows=1).states
     assert (found - expected).abs().max().item() <= 1e-5
+
+
+def test_prompts_padded_as_stable_diffusion_2_does(tiny, tmp_path):
+    folder = tiny.copy("text_to_image", tmp_path)
+    for name in ("tokenizer_config.json", "special_tokens_map.json"):
+        path = folder / "tokenizer" / name
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"pad_token": "!"}))
+    model = Model.load(str(folder))
+    assert model.tokenizer.pad_token_id == 0 != model.tokenizer.eos_token_id
+    expected, _ = model.pipeline("StableDiffusionPipeline", "DDIMScheduler", {}).encode_prompt(PROMPT, "cpu", 1, False)
+    assert (model.encode(PROMPT).states - expected).abs().max().item() <= 1e-5
 
 
 # -- text to image -----------------------------------------------------------------------------------------------
