@@ -8,14 +8,17 @@ write into its weights, the file never changes.
 
 from __future__ import annotations
 
+import gc
 import math
 import mmap
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from nodeflow.diffusion.devices import torch_dtype
 from nodeflow.diffusion.models import MODELS, model_class
@@ -60,10 +63,11 @@ def load_weights(handle: Weights, device: str = "cpu", dtype: str = "float32") -
         )
     if handle.kind not in MODELS and isinstance(handle, TextEncoder):
         return _frozen(_from_transformers(handle, device, dtype))
-    with torch.device("meta"):
-        net = model_class(handle.kind).from_config(handle.config)
-    net.load(current_names(read_tensors(files, device, torch_dtype(dtype))))
-    return _frozen(net)
+    with _no_collection():
+        with torch.device("meta"), _NoInitialisation():
+            net = model_class(handle.kind).from_config(handle.config)
+        net.load(current_names(read_tensors(files, device, torch_dtype(dtype))))
+        return _frozen(net)
 
 
 def weight_bytes(handle: Weights, dtype: str = "float32") -> int:
@@ -137,6 +141,31 @@ def _frozen(net: nn.Module) -> nn.Module:
     if lost:
         raise NodeflowError("NF407", f"no weights for {', '.join(lost[:3])}", fix="download the model again")
     return net.eval().requires_grad_(False)
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Building a network makes thousands of objects and no garbage; collections would walk all of torch, 0.1 s."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+class _NoInitialisation(TorchFunctionMode):
+    """Skips `torch.nn.init`, whose values would be thrown away.
+
+    Not for those values: on tensors without memory they cost little, but the first normal one among them makes torch
+    import its compiler, two seconds.
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if getattr(func, "__module__", "") == "torch.nn.init":
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **(kwargs or {}))
 
 
 def _from_transformers(handle: TextEncoder, device: str, dtype: str) -> nn.Module:

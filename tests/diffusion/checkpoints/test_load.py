@@ -101,6 +101,18 @@ def test_nothing_is_initialised(tiny, monkeypatch):
     assert torch.equal(torch.get_rng_state(), before)
 
 
+def test_loading_does_not_import_the_compiler(tiny):
+    """Starting values on the meta device would: two seconds of every start."""
+    script = (
+        "import sys; from nodeflow.diffusion.checkpoints import open_model;"
+        "from nodeflow.diffusion.checkpoints.load import load_weights; parts = open_model(sys.argv[1]);"
+        "[load_weights(part) for part in (parts.denoiser, parts.autoencoder, parts.text_encoder)];"
+        "print({'torch._dynamo', 'sympy', 'transformers', 'diffusers'} & set(sys.modules))"
+    )
+    said = subprocess.run([sys.executable, "-c", script, str(tiny())], capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == "set()"
+
+
 def test_the_file_is_mapped_and_never_written(tiny, tmp_path):
     folder = tiny.copy("text_to_image", tmp_path)
     before = (folder / "unet" / WEIGHTS).read_bytes()
