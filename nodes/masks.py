@@ -23,11 +23,11 @@ def load(
         path: The picture.
         channel: "brightness": white = change; "transparency": transparent = change.
     """
-    from nodeflow.diffusion import imaging
+    from nodeflow.diffusion import imaging, masks
 
     image, mask = imaging.from_pixels(*images.read(path))
     if channel == "brightness":
-        return imaging.mask_from_luma(image)
+        return masks.from_luma(image)
     return mask or Mask(image.data.new_zeros(1, 1, *image.data.shape[-2:]))
 
 
@@ -40,9 +40,9 @@ def from_color(image: Image, color: Annotated[str, Color()] = "#00ff00", toleran
         color: The colour to change.
         tolerance: How far each channel may be off.
     """
-    from nodeflow.diffusion import imaging
+    from nodeflow.diffusion import masks
 
-    return imaging.mask_from_color(image, color, tolerance)
+    return masks.from_color(image, color, tolerance)
 
 
 @node("mask/from-image", title="Mask from image")
@@ -52,9 +52,9 @@ def from_image(image: Image) -> Mask:
     Args:
         image: The picture.
     """
-    from nodeflow.diffusion import imaging
+    from nodeflow.diffusion import masks
 
-    return imaging.mask_from_luma(image)
+    return masks.from_luma(image)
 
 
 @node("mask/rectangle", title="Rectangle mask")
@@ -70,9 +70,9 @@ def rectangle(
         width: Of the rectangle.
         height: Of the rectangle.
     """
-    from nodeflow.diffusion import imaging
+    from nodeflow.diffusion import masks
 
-    return imaging.mask_rectangle(*image.size, x, y, width, height)
+    return masks.rectangle(*image.size, x, y, width, height)
 
 
 @node("mask/invert", title="Invert mask")
@@ -82,9 +82,9 @@ def invert(mask: Mask) -> Mask:
     Args:
         mask: The mask.
     """
-    from nodeflow.diffusion import imaging
+    from nodeflow.diffusion import masks
 
-    return imaging.mask_invert(mask)
+    return masks.invert(mask)
 
 
 @node("mask/grow", title="Grow mask")
@@ -95,9 +95,9 @@ def grow(mask: Mask, pixels: Annotated[int, Range(-256, 256, unit="px")] = 4) ->
         mask: The mask.
         pixels: Negative shrinks.
     """
-    from nodeflow.diffusion import imaging
+    from nodeflow.diffusion import masks
 
-    return imaging.mask_grow(mask, pixels)
+    return masks.grow(mask, pixels)
 
 
 @node("mask/feather", title="Feather mask")
@@ -108,9 +108,9 @@ def feather(mask: Mask, radius: Annotated[float, Range(0, 128, unit="px")] = 4.0
         mask: The mask.
         radius: Standard deviation of the blur.
     """
-    from nodeflow.diffusion import imaging
+    from nodeflow.diffusion import masks
 
-    return imaging.mask_feather(mask, radius)
+    return masks.feather(mask, radius)
 
 
 @node("mask/combine", title="Combine masks")
@@ -122,9 +122,9 @@ def combine(a: Mask, b: Mask, how: Literal["union", "intersection", "difference"
         b: The second.
         how: "difference" takes b away from a.
     """
-    from nodeflow.diffusion import imaging
+    from nodeflow.diffusion import masks
 
-    return imaging.mask_combine(a, b, how)
+    return masks.combine(a, b, how)
 
 
 @node("mask/to-image", title="Mask to image")
@@ -134,6 +134,6 @@ def to_image(mask: Mask) -> Image:
     Args:
         mask: The mask.
     """
-    from nodeflow.diffusion import imaging
+    from nodeflow.diffusion import masks
 
-    return imaging.mask_picture(mask)
+    return masks.picture(mask)

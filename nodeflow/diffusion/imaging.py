@@ -1,4 +1,4 @@
-"""Picture arithmetic on tensors: [B, 3, H, W] float32 in 0..1, masks [B, 1, H, W].
+"""Picture arithmetic on tensors: [B, 3, H, W] float32 in 0..1; `masks.py` makes and changes masks.
 
 Every function takes and gives values, leaves its inputs untouched, and works on whole batches.
 """
@@ -6,6 +6,7 @@ Every function takes and gives values, leaves its inputs untouched, and works on
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Literal
 
@@ -35,9 +36,12 @@ def resize(image: Image, width: int, height: int, filter: Filter = "bicubic") ->
 
 
 def resized(data: Tensor, width: int, height: int, filter: Filter = "bicubic") -> Tensor:
-    """[B, C, H, W] to [B, C, height, width], kept in 0..1."""
-    if max(width, height) > MAX_SIDE:
-        raise NodeflowError("NF602", f"{width}×{height} is too large; the limit is {MAX_SIDE} a side")
+    """[B, C, H, W] to [B, C, height, width], kept in 0..1.
+
+    Raises:
+        NodeflowError: NF205 for a side of nothing, NF602 for one above `MAX_SIDE`.
+    """
+    _bounded(width, height)
     if data.shape[-2:] == (height, width):
         return data
     if filter in ("area", "nearest"):
@@ -47,6 +51,7 @@ def resized(data: Tensor, width: int, height: int, filter: Filter = "bicubic") -
 
 def fit(image: Image, width: int, height: int, how: Literal["cover", "contain", "stretch"], color: str) -> Image:
     """Bring to width × height: "cover" cuts what overhangs, "contain" adds borders in `color`, "stretch" distorts."""
+    _bounded(width, height)
     if how == "stretch":
         return resize(image, width, height)
     pick = max if how == "cover" else min
@@ -57,10 +62,11 @@ def fit(image: Image, width: int, height: int, how: Literal["cover", "contain", 
 
 def canvas(image: Image, width: int, height: int, anchor: Anchor, color: str) -> tuple[Image, Mask]:
     """Place the picture on a canvas of another size, cutting or padding; the mask is 1 where the canvas shows."""
+    _bounded(width, height)
     left, top = _offset(image.size, (width, height), anchor)
     batch, _, h, w = image.data.shape
-    data = _color(color, image.data).expand(batch, 3, height, width).clone()
-    mask = torch.ones(batch, 1, height, width)
+    data = rgb(color, image.data).expand(batch, 3, height, width).clone()
+    mask = image.data.new_ones(batch, 1, height, width)
     x0, y0, x1, y1 = max(left, 0), max(top, 0), min(left + w, width), min(top + h, height)
     if x1 > x0 and y1 > y0:
         data[..., y0:y1, x0:x1] = image.data[..., y0 - top : y1 - top, x0 - left : x1 - left]
@@ -70,44 +76,54 @@ def canvas(image: Image, width: int, height: int, anchor: Anchor, color: str) ->
 
 def pad(image: Image, left: int, top: int, right: int, bottom: int, color: str) -> tuple[Image, Mask]:
     """Add borders, in pixels; the mask is 1 on them, so that a sampler can paint them (outpainting)."""
+    _bounded(image.size[0] + left + right, image.size[1] + top + bottom)
     data = F.pad(image.data, (left, right, top, bottom))
     mask = F.pad(torch.zeros_like(image.data[:, :1]), (left, right, top, bottom), value=1.0)
-    return Image(torch.where(mask > 0, _color(color, image.data), data)), Mask(mask)
+    return Image(torch.where(mask > 0, rgb(color, image.data), data)), Mask(mask)
 
 
 def crop(image: Image, x: int, y: int, width: int, height: int) -> Image:
     """Cut out width × height pixels whose upper left corner is (x, y).
 
     Raises:
-        NodeflowError: NF205 when the rectangle is not inside the picture.
+        NodeflowError: NF205 when the rectangle is empty or not inside the picture.
     """
     w, h = image.size
-    if x + width > w or y + height > h:
+    _bounded(width, height)
+    if min(x, y) < 0 or x + width > w or y + height > h:
         raise NodeflowError("NF205", f"the cut {width}×{height} at ({x}, {y}) leaves the picture of {w}×{h}")
     return Image(image.data[..., y : y + height, x : x + width].contiguous())
 
 
 def composite(below: Image, above: Image, mask: Mask | None, opacity: float = 1.0) -> Image:
-    """Lay one picture over another: above · m + below · (1 - m), m = mask · opacity. Batches of 1 repeat."""
-    _same_size(below, above)
-    m = opacity if mask is None else _mask_for(mask, below) * opacity
+    """Lay one picture over another: above · m + below · (1 - m), m = mask · opacity. Batches of 1 repeat.
+
+    Raises:
+        NodeflowError: NF414 when sizes or batches differ.
+    """
+    mask = mask or Mask(below.data.new_ones(1, 1, 1, 1))
+    m = resized(mask.data, *below.size, "bilinear") * opacity
+    check_same(below.data, above.data)
+    check_same(below.data, m)
+    check_same(above.data, m)
     return Image(above.data * m + below.data * (1 - m))
 
 
 def blend(a: Image, b: Image, amount: float) -> Image:
-    """a · (1 - amount) + b · amount."""
-    _same_size(a, b)
+    """a · (1 - amount) + b · amount; NF414 when sizes or batches differ."""
+    check_same(a.data, b.data)
     return Image(torch.lerp(a.data, b.data, amount))
 
 
 def adjust(image: Image, brightness: float, contrast: float, saturation: float, gamma: float) -> Image:
     """Brightness is added, contrast scales about mid-grey, saturation about the luma, then x^(1/gamma)."""
     data = (image.data - 0.5) * contrast + 0.5 + brightness
-    luma = (data * torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(1, keepdim=True)
+    luma = (data * data.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(1, keepdim=True)
     return Image(torch.lerp(luma, data, saturation).clamp(0, 1) ** (1 / gamma))
 
 
 def flip(image: Image, axis: Literal["horizontal", "vertical", "both"]) -> Image:
+    """Mirror: "horizontal" swaps left and right."""
     dims = {"horizontal": (-1,), "vertical": (-2,), "both": (-2, -1)}[axis]
     return Image(image.data.flip(dims))
 
@@ -117,62 +133,10 @@ def rotate(image: Image, quarters: int) -> Image:
     return Image(torch.rot90(image.data, -quarters, (-2, -1)).contiguous())
 
 
-def mask_from_color(image: Image, color: str, tolerance: float) -> Mask:
-    """1 where every channel is within `tolerance` (0..1) of the colour."""
-    near = (image.data - _color(color, image.data)).abs().amax(1, keepdim=True) <= tolerance
-    return Mask(near.float())
-
-
-def mask_from_luma(image: Image) -> Mask:
-    """The brightness of a black and white picture as a mask: white = change."""
-    return Mask(image.data.mean(1, keepdim=True))
-
-
-def mask_rectangle(width: int, height: int, x: float, y: float, w: float, h: float) -> Mask:
-    """1 inside the rectangle, given in fractions of the picture's sides."""
-    columns = (torch.arange(width) + 0.5) / width
-    rows = (torch.arange(height) + 0.5) / height
-    inside = ((rows >= y) & (rows < y + h))[:, None] & ((columns >= x) & (columns < x + w))[None]
-    return Mask(inside.float()[None, None])
-
-
-def mask_invert(mask: Mask) -> Mask:
-    return Mask(1 - mask.data)
-
-
-def mask_grow(mask: Mask, pixels: int) -> Mask:
-    """Grow by a square of `pixels` on each side; shrink when negative."""
-    size = 2 * abs(pixels) + 1
-    sign = 1 if pixels >= 0 else -1
-    return Mask(sign * F.max_pool2d(sign * mask.data, size, 1, abs(pixels)))
-
-
-def mask_feather(mask: Mask, pixels: float) -> Mask:
-    """Soften the edge by a Gaussian of standard deviation `pixels`."""
-    if pixels <= 0:
-        return mask
-    radius = max(1, math.ceil(3 * pixels))
-    x = torch.arange(-radius, radius + 1, dtype=torch.float32)
-    kernel = torch.exp(-(x**2) / (2 * pixels**2))
-    kernel = kernel / kernel.sum()
-    data = F.pad(mask.data, (radius,) * 4, mode="replicate")
-    data = F.conv2d(F.conv2d(data, kernel.view(1, 1, 1, -1)), kernel.view(1, 1, -1, 1))
-    return Mask(data.clamp(0, 1))
-
-
-def mask_combine(a: Mask, b: Mask, how: Literal["union", "intersection", "difference"]) -> Mask:
-    combine = {"union": torch.maximum, "intersection": torch.minimum, "difference": lambda p, q: (p - q).clamp(0, 1)}
-    return Mask(combine[how](a.data, b.data))
-
-
 def fit_mask(mask: Mask, width: int, height: int, how: Literal["cover", "contain", "stretch"]) -> Mask:
     """Bring a mask to the size that `fit` brings its picture to; borders stay unmasked."""
-    return Mask(fit(mask_picture(mask), width, height, how, "#000000").data[:, :1].contiguous())
-
-
-def mask_picture(mask: Mask) -> Image:
-    """A mask as a black and white picture."""
-    return Image(mask.data.expand(-1, 3, -1, -1).contiguous())
+    picture = Image(mask.data.expand(-1, 3, -1, -1))
+    return Mask(fit(picture, width, height, how, "#000000").data[:, :1].contiguous())
 
 
 def contact_sheet(images: Sequence[Image], columns: int = 0, gap: int = 4, color: str = "#ffffff") -> Image:
@@ -190,8 +154,9 @@ def contact_sheet(images: Sequence[Image], columns: int = 0, gap: int = 4, color
     width, height = max(p.size[0] for p in pictures), max(p.size[1] for p in pictures)
     columns = min(columns or math.ceil(math.sqrt(len(pictures))), len(pictures))
     rows = math.ceil(len(pictures) / columns)
+    _bounded(columns * (width + gap) + gap, rows * (height + gap) + gap)
     shape = (1, 3, rows * (height + gap) + gap, columns * (width + gap) + gap)
-    sheet = _color(color, pictures[0].data).expand(shape).clone()
+    sheet = rgb(color, pictures[0].data).expand(shape).clone()
     for index, picture in enumerate(pictures):
         top, left = gap + index // columns * (height + gap), gap + index % columns * (width + gap)
         sheet[..., top : top + height, left : left + width] = canvas(picture, width, height, "center", color)[0].data
@@ -199,9 +164,11 @@ def contact_sheet(images: Sequence[Image], columns: int = 0, gap: int = 4, color
 
 
 def batch(images: Sequence[Image]) -> Image:
-    """Pictures of one size as one batch."""
+    """Pictures of one size as one batch; NF414 when they have several, NF503 when there is none."""
     sizes = sorted({image.size for image in images})
-    if len(sizes) != 1:
+    if not sizes:
+        raise NodeflowError("NF503", "a batch needs at least one picture")
+    if len(sizes) > 1:
         raise NodeflowError("NF414", f"pictures of {len(sizes)} sizes cannot be one batch: {sizes}", fix="resize first")
     return Image(torch.cat([image.data for image in images]))
 
@@ -220,22 +187,24 @@ def _offset(size: tuple[int, int], room: tuple[int, int], anchor: Anchor) -> tup
     return (room[0] - size[0]) * x // 2, (room[1] - size[1]) * y // 2
 
 
-def _color(text: str, like: Tensor) -> Tensor:
-    """ "#rrggbb" as [1, 3, 1, 1] in 0..1."""
-    try:
-        if len(text) != 7 or text[0] != "#":
-            raise ValueError
-        parts = [int(text[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-    except ValueError:
-        raise NodeflowError("NF205", f"{text!r} is not a colour", fix='write it as "#rrggbb"') from None
-    return torch.tensor(parts, dtype=like.dtype).view(1, 3, 1, 1)
+def rgb(text: str, like: Tensor) -> Tensor:
+    """A colour "#rrggbb" as [1, 3, 1, 1] in 0..1; NF205 for another text."""
+    if not re.fullmatch("#[0-9a-fA-F]{6}", text):
+        raise NodeflowError("NF205", f"{text!r} is not a colour", fix='write it as "#rrggbb"')
+    return like.new_tensor(list(bytes.fromhex(text[1:]))).view(1, 3, 1, 1) / 255
 
 
-def _same_size(a: Image, b: Image) -> None:
-    if a.size != b.size:
-        raise NodeflowError("NF414", f"the pictures are {a.size[0]}×{a.size[1]} and {b.size[0]}×{b.size[1]}",
-                            fix="resize one of them")  # fmt: skip
+def _bounded(width: int, height: int) -> None:
+    if min(width, height) < 1:
+        raise NodeflowError("NF205", f"{width}×{height} has no pixels", fix="sides begin at 1")
+    if max(width, height) > MAX_SIDE:
+        raise NodeflowError("NF602", f"{width}×{height} is too large", fix=f"the limit is {MAX_SIDE} a side")
 
 
-def _mask_for(mask: Mask, image: Image) -> Tensor:
-    return resized(mask.data, *image.size, "bilinear")
+def check_same(a: Tensor, b: Tensor) -> None:
+    """Refuse tensors [B, C, H, W] of different H or W, or of different B that is not 1: NF414."""
+    if a.shape[-2:] != b.shape[-2:]:
+        sizes = " and ".join(f"{x.shape[-1]}×{x.shape[-2]}" for x in (a, b))
+        raise NodeflowError("NF414", f"the pictures are {sizes}", fix="resize one of them")
+    if len(a) != len(b) and 1 not in (len(a), len(b)):
+        raise NodeflowError("NF414", f"the batches hold {len(a)} and {len(b)}", fix="use equal batches, or one of 1")
