@@ -17,6 +17,8 @@ from ..errors import NodeflowError
 from ..values import Value, arrays, is_array
 
 KEY_BYTES = 20
+UNASKED = b"?"
+"""The token of a lazy input that was not asked for and whose own key is not known: the result cannot depend on it."""
 
 
 def token(value: Any) -> bytes:

@@ -1,33 +1,26 @@
-"""One run: demands values, computes what is missing in depth-first order, lets go of what nobody needs any more.
+"""One run: takes each task from the cache, to its elements, or through its node.
 
-A demand walks from its goals to what is cached, without recursion, and numbers the tasks depth first. A heap of the
-tasks that can go on, by that number, keeps the order depth first also where threads finish when they like. A lazy
-input that is asked for is a demand within a call; beyond `DEPTH` such calls the node is called again after its input
-is there, so that recursion is no limit.
-
-Memory: each task counts the unfinished consumers that may still read it. At zero its value goes; if it was never
-computed, what it would have read is let go in turn.
+A lazy input that is asked for is a demand within a call; beyond `DEPTH` such calls the node is called again after its
+input is there, so that recursion is no limit.
 """
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from ..declaration import Lazy
 from ..errors import Cancelled, Fault, NodeflowError
 from .calling import Needed, Outcome, SourceFailed, argument, call
+from .demand import Demand
 from .errors import blocked
 from .events import Emitter, NodeFailed, NodeFinished, NodeStarted
 from .fingerprints import fingerprint, wanted_places
-from .keys import once
+from .keys import UNASKED, once
 from .lists import Narrow, Values, elements_of
-from .plan import Plan, by_model
-from .pool import Pool
+from .plan import Plan
 from .run import Environment, NodeRun, Token
 from .steps import Const, Ref, Slice, Source, Step, settled, upstream
-from .task import DONE, FAILED, IDLE, QUEUED, RUNNING, Loop, Task
+from .task import DONE, FAILED, QUEUED, RUNNING, Loop, Task
 from .tiers import Entry
 
 if TYPE_CHECKING:
@@ -37,7 +30,7 @@ DEPTH = 40
 """Calls of nodes within calls of nodes."""
 
 
-class Session:
+class Session(Demand):
     """Runs the steps of one plan.
 
     Args:
@@ -51,37 +44,17 @@ class Session:
     def __init__(
         self, plan: Plan, cache: Cache | None, environment: Environment, emitter: Emitter, cancel: Token
     ) -> None:
-        self.tasks: dict[Step, Task] = {}
+        super().__init__(cancel)
         self.faults: list[Fault] = []
         self._plan = plan
         self._cache = cache
         self._environment = environment
         self._emitter = emitter
-        self._cancel = cancel
-        self._pool = Pool()
         self._keys: dict[Step, bytes] = {}
         self._shared: dict[bytes, Step] = {}
         self._narrow = Narrow(self._keys)
         self._values = Values(self.task)
-        self._loop: Loop | None = None
         self._depth = 0
-        self._order = 0
-
-    def task(self, step: Step) -> Task:
-        """The state of a step."""
-        try:
-            return self.tasks[step]
-        except KeyError:
-            return self.tasks.setdefault(step, Task(step))
-
-    def demand(self, steps: Iterable[Step]) -> list[Task]:
-        """Compute steps, or find that they fail; their values are held until `release`."""
-        goals = [self.task(step) for step in dict.fromkeys(steps)]
-        for task in goals:
-            task.uses += 1
-        while any(self._pending(task.step) for task in goals):
-            self._drive(goals)
-        return goals
 
     def value(self, source: Source) -> Any:
         """The value of a source whose steps are done; a mapped node's is a list with `HOLE` where one failed."""
@@ -94,117 +67,10 @@ class Session:
             task.outputs = task.elements = task.edges = None
             task.waiters = []
 
-    def release(self, task: Task) -> None:
-        """One consumer less; what nobody reads any more goes."""
-        stack = [task]
-        while stack:
-            task = stack.pop()
-            task.uses -= 1
-            if task.uses:
-                continue
-            if task.elements is not None:
-                stack.extend(task.elements)
-            task.outputs = task.elements = None
-            if task.state in (IDLE, QUEUED) and task.edges is not None:
-                task.status = "lazy-unused"
-                stack.extend(task.edges)
-                task.edges = None
-
-    def _drive(self, goals: list[Task]) -> None:
-        loop = Loop(self._loop)
-        self._loop = loop
-        try:
-            self._hold(goals)
-            self._queue(goals, loop)
-            for task in goals:
-                if task.state not in (DONE, FAILED):
-                    task.waiters.append(loop)
-                    loop.missing += 1
-            while loop.missing:
-                self._cancel.check()
-                if loop.heap:
-                    self._advance(heapq.heappop(loop.heap)[1], loop)
-                    if self._pool.busy:
-                        self._collect(0.0)
-                elif self._pool.busy:
-                    self._collect(0.05)
-                else:
-                    raise RuntimeError(f"the run stalled before {[task.step for task in goals]}")
-        finally:
-            loop.closed = True
-            self._loop = loop.parent
-            if loop.parent is not None:
-                for entry in loop.heap:
-                    heapq.heappush(loop.parent.alive().heap, entry)
-
-    def _hold(self, goals: Iterable[Task]) -> None:
-        """Count, for all that may be needed, who may read it."""
-        stack = list(goals)
-        cache = self._cache
-        while stack:
-            task = stack.pop()
-            if task.gone:
-                task.state, task.armed, task.loop = IDLE, False, None
-            if task.edges is not None or task.state >= RUNNING:
-                continue
-            if task.key is not None and cache is not None and not task.fleeting and cache.peek(task.key):
-                task.fetch = True
-                continue
-            self._hold_edges(task)
-            stack.extend(task.edges)  # type: ignore[arg-type]
-
-    def _hold_edges(self, task: Task) -> None:
-        step = task.step
-        eager = [self.task(above) for above in step.needs()]
-        if len(eager) > 2:
-            rank = {above: place for place, above in enumerate(by_model([each.step for each in eager]))}
-            eager.sort(key=lambda each: rank[each.step])
-        task.eager = len(eager)
-        task.edges = eager + [self.task(above) for above in step.may_need()]
-        task.fetch = False
-        for above in task.edges:
-            above.uses += 1
-
-    def _queue(self, goals: Iterable[Task], loop: Loop) -> None:
-        """Number what is needed depth first, and start with what needs nothing."""
-        stack, path = [iter(goals)], []
-        while stack:
-            for task in stack[-1]:
-                if (task.state >= RUNNING and not task.gone) or task.loop is loop:
-                    continue
-                if task.gone or (task.edges is None and not task.fetch):
-                    self._hold([task])
-                task.loop = loop
-                path.append(task)
-                stack.append(iter(() if task.fetch else self._needed(task)))
-                break
-            else:
-                stack.pop()
-                if path:
-                    self._arm(path.pop(), loop)
-
-    def _needed(self, task: Task) -> list[Task]:
-        if task.elements is not None:
-            return task.elements
-        return task.edges[: task.eager] if task.edges else []
-
-    def _arm(self, task: Task, loop: Loop) -> None:
-        if not task.armed:
-            task.armed, task.state, task.missing = True, QUEUED, 0
-            self._order += 1
-            task.position = self._order
-            if not task.fetch:
-                for above in self._needed(task):
-                    if above.state not in (DONE, FAILED):
-                        above.waiters.append(task)
-                        task.missing += 1
-        if task.missing == 0:
-            heapq.heappush(loop.heap, (task.position, task))
-
-    def _again(self, task: Task, loop: Loop) -> None:
-        """Queue a task that turned out to need more."""
-        task.armed, task.loop = False, None
-        self._queue([task], loop)
+    def _cached(self, task: Task) -> bool:
+        if task.key is None or task.fleeting or self._cache is None:
+            return False
+        return bool(self._cache.peek(task.key))
 
     def _advance(self, task: Task, loop: Loop) -> None:
         """Take a task as far as it goes: from the cache, to its elements, or through its node."""
@@ -244,23 +110,24 @@ class Session:
         return self._finish(task, DONE, "cached")
 
     def _settled(self, task: Task) -> bool:
-        """Find the key of a task whose fingerprint waited; True when that was all that was missing."""
-        step = task.step
-        assert step.kind is not None
-        tokens = [settled(source, self._keys) for source in step.sources]
-        mark: bytes | None = b""
-        if step.kind.spec.fingerprint:
-            places = wanted_places(step.kind)
-            try:
-                mark = fingerprint(step.kind, places, lambda place: self._values.of(step.sources[place]))
-            except NodeflowError as error:
-                self._fail(task, error.faults[0].at(step.node), "failed")
-                return True
-        if mark is None or None in tokens:  # a lazy source that has not been asked for
-            task.fleeting = True
-            return False
-        task.key = self._keys[step] = step.kind.key(tokens, mark)  # type: ignore[arg-type]
+        """Find the key of a task that waited for a value; True when that was all that was missing."""
+        try:
+            self._set_key(task)
+        except NodeflowError as error:
+            self._fail(task, error.faults[0].at(task.step.node), "failed")
+            return True
         return not task.fleeting and self._fetched(task)
+
+    def _set_key(self, task: Task) -> None:
+        """The key from what is known now; lazy sources nobody has asked for do not count as long as nobody does."""
+        step = task.step
+        kind = step.kind
+        assert kind is not None
+        mark: bytes | None = b""
+        if kind.spec.fingerprint:
+            mark = fingerprint(kind, wanted_places(kind), lambda place: self._values.of(step.sources[place]))
+        tokens = [settled(source, self._keys) or UNASKED for source in step.sources]
+        task.key = self._keys[step] = kind.key(tokens, mark or b"")
 
     def _fetched(self, task: Task) -> bool:
         cache = self._cache
@@ -288,7 +155,7 @@ class Session:
         elements = []
         for place, key in enumerate(parts):
             hit = self._cache.get(key)
-            if hit is None:
+            if hit is None or hit.parts is not None:
                 return False
             step = Step(task.step.node, task.step.kind, (Ref(task.step, 0),), (*task.step.at, place))
             step.key, step.part = key, place
@@ -396,10 +263,6 @@ class Session:
             self.release(each)
         return value
 
-    def _pending(self, step: Step) -> bool:
-        task = self.task(step)
-        return task.state not in (DONE, FAILED) or task.gone
-
     def _collect(self, timeout: float) -> None:
         finished = self._pool.collect(timeout)
         if finished is not None:
@@ -440,11 +303,8 @@ class Session:
         assert task.outputs is not None
         entry = Entry(task.outputs, task.seconds, keep=bool(task.step.keep))
         task.size = entry.size
-        if task.key is None and task.step.kind is not None and task.step.kind.lazies and not task.step.fleeting:
-            tokens = [settled(source, self._keys) for source in task.step.sources]
-            if None not in tokens:  # the lazy sources have been asked for meanwhile
-                task.key = self._keys[task.step] = task.step.kind.key(tokens)  # type: ignore[arg-type]
-                task.fleeting = False
+        if task.step.key is None and task.step.kind is not None and task.step.kind.lazies:
+            self._set_key(task)  # lazy sources may have been asked for meanwhile
         if self._cache is not None and task.key is not None and not task.fleeting and task.step.keep is not False:
             self._cache.put(task.key, entry)
 
@@ -473,22 +333,3 @@ class Session:
         if self._emitter.active:
             self._emitter.emit(NodeFailed(self._emitter.run, task.step.node, fault, task.step.at))
         self._finish(task, FAILED, status)
-
-    def _finish(self, task: Task, state: int, status: str) -> None:
-        task.state, task.status = state, status
-        task.armed = False
-        waiters, task.waiters = task.waiters, []
-        for waiter in waiters:
-            waiter.missing -= 1
-            if not waiter.missing and type(waiter) is Task:
-                assert waiter.loop is not None
-                heapq.heappush(waiter.loop.alive().heap, (waiter.position, waiter))
-        self._let_go(task)
-        if not task.uses:
-            task.outputs = None
-
-    def _let_go(self, task: Task) -> None:
-        """Release what a task read."""
-        edges, task.edges = task.edges, None
-        for above in edges or ():
-            self.release(above)
