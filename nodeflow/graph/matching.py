@@ -22,8 +22,8 @@ def renames(old: Graph, new: Graph) -> dict[str, str]:
 
 
 def with_names(graph: Graph, names: Mapping[str, str]) -> Graph:
-    """A copy of the graph under other names of nodes; all that names them follows."""
-    new = graph.copy()
+    """A copy of the graph under other names of nodes; all that names them follows. Nodes it has not are left alone."""
+    new, names = graph.copy(), {old: names[old] for old in names if old in graph.nodes}
     if names:
         new.nodes = {names.get(name, name): node for name, node in new.nodes.items()}
         new.view = {names.get(name, name): view for name, view in new.view.items()}

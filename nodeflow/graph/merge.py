@@ -52,13 +52,13 @@ def merge(base: Graph, ours: Graph, theirs: Graph) -> Merge:
         theirs: Their edit of it.
     """
     result = Merge(Graph(path=ours.path))
-    sides = _under_one_name(base, ours, theirs, result)
-    gone = _gone(*sides, result)
-    base, ours, theirs = (side.copy() for side in sides)
-    for side, who in ((ours, "we"), (theirs, "they")):
-        _report_use(side, base, gone, who, result)
-    for side in (base, ours, theirs):
-        _cut(side, gone)
+    base, ours, theirs = _under_one_name(base, ours, theirs, result)
+    gone = _gone(base, ours, theirs, result)
+    by_us, by_them = gone & theirs.nodes.keys(), gone & ours.nodes.keys()
+    _report_use(ours, base, by_them, "we use {}, they removed {}", result)
+    _report_use(theirs, base, by_us, "they use {}, we removed {}", result)
+    for side, names in ((base, gone), (ours, by_them), (theirs, by_us)):
+        _cut(side, names)
     for name in dict.fromkeys((*ours.nodes, *theirs.nodes)):
         nodes = base.nodes.get(name), ours.nodes.get(name), theirs.nodes.get(name)
         result.graph.nodes[name] = _node(name, *nodes, result)
@@ -77,13 +77,12 @@ def _under_one_name(base: Graph, ours: Graph, theirs: Graph, result: Merge) -> t
             result.conflict(we[old], f"we renamed {old} to {we[old]}, they to {they[old]}", "ours is kept")
     adopted = {old: new for old, new in they.items() if old not in we and new not in ours.nodes}
     final = we | adopted
-    back = {new: final.get(old, old) for old, new in they.items()}
+    back = {they.get(old, old): new for old, new in final.items()} | {they[old]: old for old in they.keys() - final}
     taken = {*base.nodes, *ours.nodes, *theirs.nodes, *final.values()}
     for name in theirs.nodes.keys() - base.nodes.keys() - back.keys():
         if name in we.values() or (name in ours.nodes and not _same(ours.nodes[name], theirs.nodes[name])):
             back[name] = _free(name, taken)
             result.notes.append(f"their new node {name} is called {back[name]}, because we have another {name}")
-    final = {old: new for old, new in final.items() if old in base.nodes}
     return with_names(base, final), with_names(ours, adopted), with_names(theirs, back)
 
 
@@ -101,14 +100,13 @@ def _gone(base: Graph, ours: Graph, theirs: Graph, result: Merge) -> set[str]:
     return gone
 
 
-def _report_use(side: Graph, base: Graph, gone: set[str], who: str, result: Merge) -> None:
+def _report_use(side: Graph, base: Graph, gone: set[str], said: str, result: Merge) -> None:
     """Conflicts for new wires, inputs and outputs that name a node which the other side removed."""
     before = set(_ends(base))
-    other = "they" if who == "we" else "we"
     for where, port in _ends(side):
         name = split(port)[0]
         if name in gone and split(where)[0] not in gone and (where, port) not in before:
-            result.conflict(where, f"{who} use {port}, {other} removed {name}", "it is removed; set it anew if needed")
+            result.conflict(where, said.format(port, name), "it is removed; set it anew if needed")
 
 
 def _ends(graph: Graph) -> list[tuple[str, str]]:

@@ -194,9 +194,7 @@ def test_a_side_that_changed_nothing_leaves_the_other(base: Graph, other: Graph)
 
 
 @given(graphs, graphs, graphs)
-def test_a_merge_of_anything_can_be_saved_and_keeps_the_nodes_both_have(
-    base: Graph, ours: Graph, theirs: Graph
-) -> None:
+def test_a_merge_of_anything_can_be_saved(base: Graph, ours: Graph, theirs: Graph) -> None:
     result = merge(base, ours, theirs)
     assert loads(dumps(result.graph)) == result.graph
     assert all(fault.code == "NF110" and fault.where for fault in result.conflicts)
