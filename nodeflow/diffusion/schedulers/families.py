@@ -118,7 +118,8 @@ class VPScheduler(TableScheduler):
     @property
     def final(self) -> Level:
         """Where a run ends: at the clean sample, or at the level of timestep 0."""
-        return Level(1.0, 0.0) if self.config.get("set_alpha_to_one", True) else self.space.at(0)
+        at_zero = "set_alpha_to_one" in self.defaults and not self.config.set_alpha_to_one
+        return self.space.at(0) if at_zero else Level(1.0, 0.0)
 
 
 class StrideScheduler(VPScheduler):
