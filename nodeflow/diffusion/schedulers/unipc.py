@@ -77,12 +77,12 @@ class UniPC(Exponential):
         differences = [(point.m - m0) / r for point, r in zip(points[1:], ratios, strict=True)]
         if answer is not None:
             ratios, differences = [*ratios, 1.0], [*differences, answer - m0]
-        weights = rhos(ratios, step.g, B, corrects=answer is not None)
+        weights = rhos(ratios, step.g, B)
         slope = F * m0 + sum((B * rho * D for rho, D in zip(weights, differences, strict=True)), start=0 * m0)
         return step.carry * x - step.gain * slope
 
 
-def rhos(ratios: Sequence[float], g: float, B: float, *, corrects: bool) -> list[float]:
+def rhos(ratios: Sequence[float], g: float, B: float) -> list[float]:
     """The weights rho: sum_k rho_k r_k^(i-1) = i! phi_(i+1)(g) g / B for i = 1 … (eq. 7 and 12).
 
     With a single difference both the predictor of order 2 and the corrector of order 1 take 1/2 (appendix F).
