@@ -8,11 +8,9 @@ write into its weights, the file never changes.
 
 from __future__ import annotations
 
-import gc
 import math
 import mmap
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -63,11 +61,10 @@ def load_weights(handle: Weights, device: str = "cpu", dtype: str = "float32") -
         )
     if handle.kind not in MODELS and isinstance(handle, TextEncoder):
         return _frozen(_from_transformers(handle, device, dtype))
-    with _no_collection():
-        with torch.device("meta"), _NoInitialisation():
-            net = model_class(handle.kind).from_config(handle.config)
-        net.load(current_names(read_tensors(files, device, torch_dtype(dtype))))
-        return _frozen(net)
+    with torch.device("meta"), _NoInitialisation():
+        net = model_class(handle.kind).from_config(handle.config)
+    net.load(current_names(read_tensors(files, device, torch_dtype(dtype))))
+    return _frozen(net)
 
 
 def weight_bytes(handle: Weights, dtype: str = "float32") -> int:
@@ -141,18 +138,6 @@ def _frozen(net: nn.Module) -> nn.Module:
     if lost:
         raise NodeflowError("NF407", f"no weights for {', '.join(lost[:3])}", fix="download the model again")
     return net.eval().requires_grad_(False)
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Building a network makes thousands of objects and no garbage; collections would walk all of torch, 0.1 s."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 class _NoInitialisation(TorchFunctionMode):
