@@ -108,7 +108,7 @@ def checked(kind: Kind, result: Any) -> tuple[Any, ...]:
         results: Any = (result,)
     else:
         results = kind.type.outputs(result).values()
-    found = []
+    found: list[Any] = []
     for port, value in zip(ports, results, strict=True):
         if port.many:
             if not isinstance(value, list | tuple):

@@ -83,7 +83,8 @@ class Plan:
         return found
 
     def _judge(self) -> None:
-        needed, maybe = set(self.goals), set()
+        needed: set[Step] = set(self.goals)
+        maybe: set[Step] = set()
         peek = self._cache.peek if self._cache is not None else (lambda key: "")
         for step in reversed(self.steps):
             step.tier = peek(step.key) if step.key is not None and not step.fault else ""
@@ -149,11 +150,11 @@ def plan(
     broken = {fault.node: fault for fault in reversed(list(faults)) if fault.node in graph.nodes}
     wiring = Wiring(graph, library, environment, make, broken)
     for public, value in (values or {}).items():
-        ends = graph.inputs.get(public)
-        if ends is None:
+        targets = graph.inputs.get(public)
+        if targets is None:
             known = ", ".join(sorted(graph.inputs)) or "none"
             raise NodeflowError("NF213", "the graph has no such input", where=public, fix=f"it has {known}")
-        wiring.give([ends] if isinstance(ends, str) else ends, value, public)
+        wiring.give([targets] if isinstance(targets, str) else targets, value, public)
     ends, nodes = _wanted(graph, wiring, wanted)
     wiring.walk([*(end.partition(".")[0] for end in ends.values() if end), *nodes])
     outputs: dict[str, Source | Swept] = {}

@@ -9,7 +9,7 @@ from ..errors import Fault, NodeflowError
 from .fingerprints import UNKNOWN, fingerprint, wanted_places
 from .keys import once
 from .kinds import Kind
-from .steps import Const, Gather, Ref, Source, Step, is_list
+from .steps import Const, Gather, Item, Ref, Source, Step, is_list
 
 if TYPE_CHECKING:
     from ..graph.graph import Node
@@ -93,7 +93,7 @@ def inherit(step: Step) -> None:
         if form is Const:
             continue
         for part in source.parts if form is Gather else (source,):  # type: ignore[union-attr]
-            if type(part) is Const or type(part) is Gather:
+            if not isinstance(part, Ref | Item):
                 continue
             above = part.step
             if above.fleeting:

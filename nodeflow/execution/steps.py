@@ -68,11 +68,11 @@ class Gather:
     __slots__ = ("parts", "token")
 
     def __init__(self, parts: Sequence[Source]) -> None:
-        if Gather in map(type, parts):
-            parts = [inner for part in parts for inner in (part.parts if type(part) is Gather else [part])]
-        self.parts = parts
-        tokens = [part.token for part in parts]
-        self.token = None if None in tokens else gathered(tokens)  # type: ignore[arg-type]
+        self.parts: list[Source] = []
+        for part in parts:
+            self.parts.extend(part.parts if isinstance(part, Gather) else [part])
+        tokens = [part.token for part in self.parts]
+        self.token: bytes | None = None if None in tokens else gathered(tokens)  # type: ignore[arg-type]
 
 
 Source = Const | Ref | Item | Slice | Gather
@@ -154,7 +154,8 @@ class Step:
         """The steps that must be done before this one can run."""
         if self.part is not None:
             return list(upstream(self.sources[0]))
-        kind, found = self.kind, []
+        kind = self.kind
+        found: list[Step] = []
         lazies = kind.lazies if kind is not None else ()
         for place, source in enumerate(self.sources):
             form = type(source)

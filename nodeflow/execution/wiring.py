@@ -1,18 +1,17 @@
 """From nodes to steps: what feeds each input, and what the key of each step is.
 
-One walk, depth first and without recursion, over the ancestors of what is wanted. Bypassed nodes, reroutes and
-switches make no step: their outputs are the source of their input, so keys pass through them.
+One walk, depth first and without recursion, over the ancestors of what is wanted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Fault, NodeflowError
-from ..values import Value
 from .keys import once
-from .kinds import Kind, Port, asked
+from .kinds import Kind, Port
+from .passing import Passing
 from .stepping import StepMaker
 from .steps import MISSING, Const, Gather, Ref, Source, Step
 from .sweeps import Swept, combined, is_sweep, places, sweep_values
@@ -57,12 +56,13 @@ class Wiring:
         self.calls: dict[str, list[Step]] = {}
         self._library = library
         self._environment = environment
-        self._make = make
+        self.make = make
         self._faults = faults
         self._kinds: dict[str, Kind | None] = {}
-        self._given: dict[str, dict[str, Const | Swept]] = {}
+        self.given: dict[str, dict[str, Const | Swept]] = {}
         self._made: dict[str, Outputs] = {}
         self._axes = 0
+        self._passing = Passing(self)
 
     def kind(self, type: str) -> Kind | None:
         """A node type made ready; None when no pack has it."""
@@ -90,7 +90,7 @@ class Wiring:
                 source: Const | Swept = _given_const(port, value)
             else:
                 source = Swept([axis], [len(values)], [_given_const(port, each) for each in values])
-            self._given.setdefault(node, {})[port_name] = source
+            self.given.setdefault(node, {})[port_name] = source
 
     def walk(self, names: Iterable[str]) -> None:
         """Make the steps of these nodes and of their ancestors, ancestors first."""
@@ -137,8 +137,8 @@ class Wiring:
             return []
         ports: Iterable[str] = node.wires
         if node.bypass or kind.spec.passes:
-            ports = self._used(name, node, kind)
-        given, found = self._given.get(name, ()), []
+            ports = self._passing.used(name, node, kind)
+        given, found = self.given.get(name, ()), []
         for port in ports:
             wire = node.wires.get(port)
             if wire is None or port in given:
@@ -146,15 +146,6 @@ class Wiring:
             for end in (wire,) if type(wire) is str else wire:
                 found.append(end.partition(".")[0])
         return found
-
-    def _used(self, name: str, node: Node, kind: Kind) -> list[str]:
-        """The inputs a bypassed or passing node may pass on."""
-        if node.bypass:
-            return [port.name for port in self._stand_ins(name, node, kind).values() if port]
-        if kind.spec.passes != "?":
-            return [kind.spec.passes]
-        chosen = [self._chosen(kind, literals) for _, literals in self._switches(name, node, kind)]
-        return list(node.wires) if None in chosen else [each for each in dict.fromkeys(chosen) if each]
 
     def _outputs(self, name: str) -> Outputs:
         node = self.nodes[name]
@@ -166,9 +157,9 @@ class Wiring:
                 raise NodeflowError.of([self._faults[name]])
             self._refuse_unknown_ports(node, kind)
             if node.bypass:
-                return self._bypassed(name, node, kind)
+                return self._passing.bypassed(name, node, kind)
             if kind.spec.passes:
-                passed = self._passed(name, node, kind)
+                passed = self._passing.passed(name, node, kind)
                 if passed is not None:
                     return passed
             return self._called(name, node, kind)
@@ -176,7 +167,7 @@ class Wiring:
             return self._broken(name, error.faults[0])
 
     def _broken(self, name: str, fault: Fault) -> Outputs:
-        step = self._make.broken(name, fault.at(name))
+        step = self.make.broken(name, fault.at(name))
         self.calls[name] = [step]
         return _Broken(step)
 
@@ -186,22 +177,22 @@ class Wiring:
             raise NodeflowError("NF202", f"{kind.spec.id} has no input {', '.join(unknown)}", fix="remove it")
 
     def _called(self, name: str, node: Node, kind: Kind) -> Outputs:
-        given = self._given.get(name)
-        sources = [self._input(name, node, port, given) for port in kind.ports]
+        given = self.given.get(name)
+        sources = [self.input(name, node, port, given) for port in kind.ports]
         if Swept not in map(type, sources):
-            step = self._make(name, node, kind, sources)
+            step = self.make(name, node, kind, sources)  # type: ignore[arg-type]
             self.calls[name] = [step]
             return dict(zip(kind.outputs, step.refs, strict=True))
         axes, lengths = combined(sources)
         steps = []
         for place in places(axes, lengths):
-            cell = [source.at(place) if type(source) is Swept else source for source in sources]
-            steps.append(self._make(name, node, kind, cell, tuple(place.values())))
+            cell = [source.at(place) if isinstance(source, Swept) else source for source in sources]
+            steps.append(self.make(name, node, kind, cell, tuple(place.values())))
         self.calls[name] = steps
         refs = zip(*(step.refs for step in steps), strict=True)
         return {port: Swept(axes, lengths, cells) for port, cells in zip(kind.outputs, refs, strict=True)}
 
-    def _input(self, name: str, node: Node, port: Port, given: Mapping[str, Const | Swept] | None) -> Source | Swept:
+    def input(self, name: str, node: Node, port: Port, given: Mapping[str, Const | Swept] | None) -> Source | Swept:
         """What feeds one input: a value from the caller, a wire, a value of the node, or the default."""
         if given is not None and port.name in given:
             return given[port.name]
@@ -232,98 +223,9 @@ class Wiring:
         self._axes += 1
         return Swept([self._axes - 1], [len(values)], [port.const(each) for each in values])
 
-    def _stand_ins(self, name: str, node: Node, kind: Kind) -> dict[str, Port | None]:
-        """For each output of a bypassed node, the first input of its type that has something."""
-        there = {*node.wires, *node.values, *self._given.get(name, ())}
-        found: dict[str, Port | None] = {}
-        for output in kind.spec.outputs:
-            fitting = [p for p in kind.ports if p.many == output.many and output.type in _lineage(p.type)]
-            fitting.sort(key=lambda port: port.name not in there)
-            usable = (p for p in fitting if p.name in there or p.default.value is not None)
-            found[output.name] = next(usable, None)
-        return found
-
-    def _bypassed(self, name: str, node: Node, kind: Kind) -> Outputs:
-        given, outputs = self._given.get(name), {}
-        self.calls[name] = []
-        for output, port in self._stand_ins(name, node, kind).items():
-            if port is None:
-                fault = Fault("NF203", f"the node is bypassed and no input can stand in for {output}", name)
-                outputs[output] = Ref(self._make.broken(name, fault), 0)
-            else:
-                outputs[output] = self._input(name, node, port, given)
-        return outputs
-
-    def _passed(self, name: str, node: Node, kind: Kind) -> Outputs | None:
-        """The outputs of a reroute or switch; None when only running it tells which input it passes."""
-        given, output = self._given.get(name), next(iter(kind.outputs))
-        ports = {port.name: port for port in kind.ports}
-        self.calls[name] = []
-        if kind.spec.passes != "?":
-            return {output: self._input(name, node, ports[kind.spec.passes], given)}
-        axes, lengths = combined(list(self._switch_values(name, node, kind).values()))
-        cells: list[Source | Swept] = []
-        for _, literals in self._switches(name, node, kind):
-            chosen = self._chosen(kind, literals)
-            if chosen is None:
-                return None
-            if chosen not in ports:
-                raise NodeflowError("NF205", f"there is no input {chosen!r} to pass on")
-            cells.append(self._input(name, node, ports[chosen], given))
-        if not axes:
-            return {output: cells[0]}
-        return {output: _interleaved(axes, lengths, cells)}
-
-    def _switch_values(self, name: str, node: Node, kind: Kind) -> dict[str, Source | Swept]:
-        """The inputs of a switch that are literal values."""
-        given = self._given.get(name, {})
-        found: dict[str, Source | Swept] = {}
-        for port in kind.ports:
-            there = port.name in node.values or port.default is not MISSING
-            if port.name in given or (there and not port.lazy and port.name not in node.wires):
-                cached = found.setdefault(port.name, self._input(name, node, port, given))
-                if port.name in node.values and type(cached) is Swept:
-                    self._given.setdefault(name, {})[port.name] = cached  # the same axis at each look
-        return found
-
-    def _switches(self, name: str, node: Node, kind: Kind) -> list[tuple[dict[int, int], dict[str, Any]]]:
-        """(place, literal values) for each combination of swept literals of a switch."""
-        values = self._switch_values(name, node, kind)
-        found = []
-        for place in places(*combined(list(values.values()))):
-            cell = {port: s.at(place) if type(s) is Swept else s for port, s in values.items()}
-            found.append((place, {port: s.value for port, s in cell.items() if type(s) is Const}))
-        return found
-
-    def _chosen(self, kind: Kind, literals: dict[str, Any]) -> str | None:
-        """The input a switch passes on; None when that depends on a value that is wired."""
-        function: Callable[..., str] | None = kind.type.chosen
-        assert function is not None
-        try:
-            return function(**{name: literals[name] for name in asked(function, literals)})
-        except TypeError:
-            return None
-
-
-def _interleaved(axes: list[int], lengths: list[int], cells: list[Source | Swept]) -> Swept:
-    """One table out of a cell for each combination of `axes`, where cells may be tables themselves."""
-    all_axes, all_lengths = combined([Swept(axes, lengths, []), *cells])
-    index = Swept(axes, lengths, list(range(len(cells))))  # type: ignore[arg-type]
-    table: list[Source] = []
-    for place in places(all_axes, all_lengths):
-        cell = cells[index.at(place)]  # type: ignore[index]
-        table.append(cell.at(place) if type(cell) is Swept else cell)  # type: ignore[arg-type]
-    return Swept(all_axes, all_lengths, table)
-
-
 def _given_const(port: Port, value: Any) -> Const:
     """A value from a caller; one that cannot be stored gets a key of its own, so nothing is reused wrongly."""
     try:
         return port.const(value)
     except NodeflowError:
         return Const(value, b"x" + once())
-
-
-def _lineage(type: str) -> tuple[str, ...]:
-    known = Value.types.get(type)
-    return known.lineage() if known else (type,)
