@@ -18,7 +18,7 @@ from . import content
 from .errors import Fault, NodeflowError
 from .execution import Cache, Environment, Executor, Plan, Report, Token
 from .execution import plan as make_plan
-from .graph import Graph, check
+from .graph import Graph, check, migrated
 from .packs import Library, default_library
 from .saving import Saver, is_plain, with_values
 from .values import Weights
@@ -72,7 +72,7 @@ class Engine:
             dtype=self.dtype,
             folder=str(folder),
             weights=self._lend,
-            release=lambda: self.residency.release(),
+            release=self._release,
             save_images=saving.save,
         )
 
@@ -95,6 +95,7 @@ class Engine:
         if unknown := [name for name in values if name not in graph.inputs]:
             known = ", ".join(sorted(graph.inputs)) or "none"
             raise NodeflowError("NF213", f"the graph has no input {unknown[0]!r}", fix=f"it has: {known}")
+        graph = migrated(graph, self.library).graph
         return make_plan(
             graph,
             self.library,
@@ -106,14 +107,17 @@ class Engine:
         )
 
     def _faults(self, graph: Graph, values: Mapping[str, Any], wanted: Sequence[str] | None) -> list[Fault]:
-        """What `check` finds in the graph with these values; values that only a wire could bring are not its matter."""
-        live = {port for name, value in values.items() if not is_plain(value) for port in graph.targets(name)}
-        found = check(with_values(graph, values), self.library, wanted=wanted)
-        return [fault for fault in found if fault.where not in live]
+        """What `check` finds in the graph with these values."""
+        live = [name for name, value in values.items() if not is_plain(value)]
+        return check(with_values(graph, values), self.library, wanted=wanted, given=live)
 
     def run(self, plan: Plan, *, emit: Callable[[Any], None] | None = None, cancel: Token | None = None) -> Report:
         """Do what a plan says."""
         return Executor(self.library, self.results, plan.environment, emit).run(plan, cancel)
+
+    def _release(self) -> int:
+        """Make room on the device: idle weights and cached results leave it; returns the bytes."""
+        return self.residency.release() + self.results.release_device()
 
     def _lend(self, handle: Weights, device: str, dtype: str) -> AbstractContextManager[Any]:
         return self.residency.weights(handle, device, dtype)

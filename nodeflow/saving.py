@@ -29,21 +29,36 @@ class Saver:
         self.folder = folder
         self.started = datetime.now()
 
-    def save(self, image: Image, name: str = NAME, suffix: str = ".png", embed: bool = True) -> list[str]:
+    def save(
+        self,
+        image: Image,
+        name: str = NAME,
+        suffix: str = ".png",
+        embed: bool = True,
+        settings: Mapping[str, Any] | None = None,
+    ) -> list[str]:
         """Write each picture of a batch.
+
+        Args:
+            image: The pictures.
+            name: The template of their names.
+            suffix: Their format.
+            embed: Whether they carry the graph.
+            settings: What a sweep set for them, by "node.port".
 
         Raises:
             NodeflowError: NF603 for a name that leaves the folder, NF108 if a file cannot be written.
         """
-        carried = dumps(self.graph) if embed else None
-        written = save_pictures(image.numpy(), self.folder, name, suffix, self.fields(), carried)
+        graph = with_ports(self.graph, settings or {})
+        carried = dumps(graph) if embed else None
+        written = save_pictures(image.numpy(), self.folder, name, suffix, self.fields(graph), carried)
         return [str(path) for path in written]
 
-    def fields(self) -> dict[str, Any]:
+    def fields(self, graph: Graph) -> dict[str, Any]:
         """What a name may mention: {graph}, {date}, {time}, {seed}, and each public input."""
-        inputs = {name: _value(self.graph, name) for name in self.graph.inputs}
+        inputs = {name: _value(graph, name) for name in graph.inputs}
         fixed = {
-            "graph": Path(self.graph.path).stem if self.graph.path else "graph",
+            "graph": Path(graph.path).stem if graph.path else "graph",
             "date": self.started.strftime("%Y-%m-%d"),
             "time": self.started.strftime("%H-%M-%S"),
         }
@@ -52,13 +67,18 @@ class Saver:
 
 def with_values(graph: Graph, values: Mapping[str, Any]) -> Graph:
     """The graph with public inputs set to plain values: what makes the same result without a caller."""
+    plain = {name: value for name, value in values.items() if is_plain(value)}
+    return with_ports(graph, {port: value for name, value in plain.items() for port in graph.targets(name)})
+
+
+def with_ports(graph: Graph, values: Mapping[str, Any]) -> Graph:
+    """A copy of the graph with values by "node.port", each in the place of what was there."""
     bound = graph.copy()
-    for name, value in values.items():
-        for target in bound.targets(name):
-            node, _, port = target.partition(".")
-            if is_plain(value) and node in bound.nodes:
-                bound.nodes[node].values[port] = value
-                bound.nodes[node].wires.pop(port, None)
+    for target, value in values.items():
+        name, _, port = target.partition(".")
+        if node := bound.nodes.get(name):
+            node.values[port] = value
+            node.wires.pop(port, None)
     return bound
 
 

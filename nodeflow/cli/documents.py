@@ -54,7 +54,7 @@ def diff(
 
     if rest:
         old, new = _git_sides(old, new, rest)
-    lines = compare(load(old), load(new)).lines(moves=moves)
+    lines = compare(load(old, empty=True), load(new, empty=True)).lines(moves=moves)
     for line in lines:
         typer.echo(line)
     return 1 if status and lines else 0
@@ -76,8 +76,10 @@ def merge(
     from ..graph import load, save
     from ..graph.merge import merge as merged
 
-    result = merged(load(base), load(ours), load(theirs))
+    result = merged(load(base, empty=True), load(ours), load(theirs))
     save(result.graph, output or ours)
+    for note in result.notes:
+        typer.echo(note, err=True)
     for fault in result.conflicts:
         typer.echo(fault.line, err=True)
     return 1 if result.conflicts else 0

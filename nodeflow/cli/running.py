@@ -76,22 +76,30 @@ def cancelled_by_ctrl_c() -> Iterator[Token]:
 
 
 def _deliver(report: Report, saver: Saver, name: str, suffix: str, as_json: bool) -> None:
-    """Save pictures, print everything else."""
+    """Save pictures, print everything else; elements that failed are in the faults."""
     import json
 
-    from ..values import Image, describe
+    from ..values import Image
 
     for output, value in report.outputs.items():
-        for item in value if isinstance(value, list) else [value]:
-            if isinstance(item, Image):
-                shown: Any = saver.save(item, name, suffix)
-            else:
-                shown = item if isinstance(item, bool | int | float | str) else describe(item)
+        items = value if isinstance(value, list) else [value]
+        settings = report.plan.settings(output) or [{}] * len(items)
+        for item, swept in zip(items, settings, strict=False):
+            if item is None:
+                continue
+            shown = saver.save(item, name, suffix, settings=swept) if isinstance(item, Image) else _shown(item)
             if as_json:
-                typer.echo(json.dumps({"event": "Output", "name": output, "value": shown}))
+                typer.echo(json.dumps({"event": "Output", "name": output, "value": shown, "sweep": swept}))
+            elif isinstance(item, Image):
+                typer.echo("\n".join(shown))
             else:
-                for line in shown if isinstance(shown, list) else [shown]:
-                    typer.echo(line if isinstance(item, Image) else f"{output}: {line}")
+                typer.echo(f"{output}: {shown}")
+
+
+def _shown(item: Any) -> Any:
+    from ..values import describe
+
+    return item if isinstance(item, bool | int | float | str) else describe(item)
 
 
 def _status(report: Report) -> int:

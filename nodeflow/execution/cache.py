@@ -197,4 +197,3 @@ class Cache:
 def worth_writing(entry: Entry) -> bool:
     """Whether computing took longer than writing should: 5 ms a file and 100 MB/s."""
     return entry.seconds > 0.005 + entry.size / 100e6
-

@@ -19,7 +19,7 @@ from .history import Record, reasons
 from .keys import KEY_BYTES
 from .stepping import StepMaker
 from .steps import Const, Source, Step, upstream
-from .sweeps import Swept
+from .sweeps import Axis, Swept, places
 from .wiring import Wiring
 
 if TYPE_CHECKING:
@@ -38,19 +38,21 @@ class Plan:
         outputs: Where each wanted output comes from, by public name or "node.port".
         faults: Wanted outputs that lead nowhere.
         calls: The steps of each node.
+        axes: Its sweeps.
         environment: Where it will run.
         name: Which graph this is, for the history of its runs.
     """
 
     def __init__(
         self, steps: list[Step], goals: list[Step], outputs: dict[str, Source | Swept], faults: list[Fault],
-        calls: dict[str, list[Step]], environment: Environment, name: str, cache: Cache | None,
+        calls: dict[str, list[Step]], axes: list[Axis], environment: Environment, name: str, cache: Cache | None,
     ) -> None:  # fmt: skip
         self.steps = steps
         self.goals = goals
         self.outputs = outputs
         self.faults = faults
         self.calls = calls
+        self.axes = axes
         self.environment = environment
         self.name = name
         self._cache = cache
@@ -74,6 +76,16 @@ class Plan:
         """Why each node runs, in words, compared with the last run of this graph."""
         before = self._cache.history(self.name) if self._cache is not None else None
         return reasons(self.calls, before)
+
+    def settings(self, output: str) -> list[dict[str, Any]]:
+        """What the sweeps set for each element of an output, by "node.port"; empty for one that is not swept."""
+        source = self.outputs[output]
+        if type(source) is not Swept:
+            return []
+        return [
+            {port: self.axes[axis].values[index] for axis, index in place.items() for port in self.axes[axis].ports}
+            for place in places(source.axes, source.lengths)
+        ]
 
     def counts(self) -> dict[str, int]:
         """How many steps have each status."""
@@ -166,7 +178,7 @@ def plan(
             lost.append(Fault("NF210", f"the output leads to {end}, which is not there", public, "rewire it"))
     goals = _goals(outputs.values(), [step for name in nodes for step in wiring.calls.get(name, ())])
     label = graph.path if name is None else name
-    return Plan(make.steps, goals, outputs, lost, wiring.calls, environment, label or "", cache)
+    return Plan(make.steps, goals, outputs, lost, wiring.calls, wiring.axes, environment, label or "", cache)
 
 
 def _wanted(graph: Graph, wiring: Wiring, wanted: Sequence[str] | None) -> tuple[dict[str, str], list[str]]:

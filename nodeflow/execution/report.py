@@ -23,7 +23,6 @@ class NodeReport:
         tier: Where a cached result came from: "device", "host", "disk".
         bytes: Size of the result.
         at: Its place in each sweep it depends on.
-        elements: (run, cached, failed) for a node that was mapped over a list.
     """
 
     node: str
@@ -33,7 +32,6 @@ class NodeReport:
     bytes: int = 0
     at: tuple[int, ...] = ()
     names: tuple[str, ...] = ()
-    elements: tuple[int, int, int] | None = None
 
 
 @dataclass

@@ -28,9 +28,7 @@ class StepMaker:
         self.by_key: dict[bytes, Step] = {}
         self._cache = cache
 
-    def __call__(
-        self, name: str, node: Node, kind: Kind, sources: Sequence[Source], at: tuple[int, ...] = ()
-    ) -> Step:
+    def __call__(self, name: str, node: Node, kind: Kind, sources: Sequence[Source], at: tuple[int, ...] = ()) -> Step:
         """The step of a node with these sources; an earlier one if it has the same key."""
         step = Step(name, kind, sources, at)
         if node.extra:

@@ -8,10 +8,17 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import NodeflowError
 from .steps import Source
+
+
+class Axis(NamedTuple):
+    """One sweep: the ports it sets, as "node.port", and the values they take in turn."""
+
+    ports: tuple[str, ...]
+    values: Sequence[Any]
 
 
 class Swept:
@@ -36,11 +43,6 @@ class Swept:
         for axis, length in zip(self.axes, self.lengths, strict=True):
             index = index * length + place[axis]
         return self.cells[index]
-
-
-def is_sweep(value: object) -> bool:
-    """Whether a value is `{"sweep": [...]}`."""
-    return isinstance(value, dict) and len(value) == 1 and "sweep" in value
 
 
 def sweep_values(value: dict[str, Any], where: str) -> list[Any]:

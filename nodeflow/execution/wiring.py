@@ -9,12 +9,13 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Fault, NodeflowError
+from ..graph.plain import is_sweep
 from .keys import once
 from .kinds import Kind, Port
 from .passing import Passing
 from .stepping import StepMaker
 from .steps import MISSING, Const, Gather, Ref, Source, Step
-from .sweeps import Swept, combined, is_sweep, places, sweep_values
+from .sweeps import Axis, Swept, combined, places, sweep_values
 
 if TYPE_CHECKING:
     from ..graph.graph import Graph, Node
@@ -61,7 +62,7 @@ class Wiring:
         self._kinds: dict[str, Kind | None] = {}
         self.given: dict[str, dict[str, Const | Swept]] = {}
         self._made: dict[str, Outputs] = {}
-        self._axes = 0
+        self.axes: list[Axis] = []
         self._passing = Passing(self)
 
     def kind(self, type: str) -> Kind | None:
@@ -75,9 +76,11 @@ class Wiring:
 
     def give(self, ports: Iterable[str], value: Any, name: str) -> None:
         """Set a public input: the value takes the place of what these ports have."""
+        ports = tuple(ports)
         values = sweep_values(value, name) if is_sweep(value) else None
-        axis = self._axes
-        self._axes += values is not None
+        axis = len(self.axes)
+        if values is not None:
+            self.axes.append(Axis(ports, values))
         for end in ports:
             node, _, port_name = end.partition(".")
             kind = self.kind(self.nodes[node].type) if node in self.nodes else None
@@ -200,7 +203,7 @@ class Wiring:
             if port.name in node.wires:
                 return self._wired(node.wires[port.name], port)
             if port.name in node.values:
-                return self._literal(node.values[port.name], port)
+                return self._literal(node.values[port.name], port, f"{name}.{port.name}")
         except NodeflowError as error:
             raise NodeflowError.of([error.faults[0].at(f"{name}.{port.name}")]) from error
         if port.default is MISSING:
@@ -216,12 +219,13 @@ class Wiring:
             parts.extend(source.cells if type(source) is Swept else [source])  # type: ignore[list-item]
         return Gather(parts)
 
-    def _literal(self, value: Any, port: Port) -> Source | Swept:
+    def _literal(self, value: Any, port: Port, where: str) -> Source | Swept:
         if not is_sweep(value):
             return port.const(value)
-        values = sweep_values(value, "")
-        self._axes += 1
-        return Swept([self._axes - 1], [len(values)], [port.const(each) for each in values])
+        values = sweep_values(value, where)
+        self.axes.append(Axis((where,), values))
+        return Swept([len(self.axes) - 1], [len(values)], [port.const(each) for each in values])
+
 
 def _given_const(port: Port, value: Any) -> Const:
     """A value from a caller; one that cannot be stored gets a key of its own, so nothing is reused wrongly."""

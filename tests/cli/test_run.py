@@ -167,3 +167,11 @@ def test_ctrl_c_stops_within_a_step_and_keeps_what_is_done(sd, tmp_path):
     assert last["event"] == "RunFinished"
     assert last["cancelled"]
     assert not list(tmp_path.glob("*.png"))
+
+
+def test_a_swept_picture_is_named_and_carries_what_made_it(nodeflow, sd, tmp_path):
+    arguments = ("--sweep", "seed=4,5", "--sweep", "guidance=1,3", "--name", "{seed}-{guidance}")
+    said = nodeflow("run", GRAPHS / "text-to-image.json", *settings(model=sd, steps=1), *arguments, "-o", tmp_path)
+    assert [path.stem for path in said.files] == ["4-1.0", "4-3.0", "5-1.0", "5-3.0"]
+    again = nodeflow("run", tmp_path / "5-3.0.png", "-o", tmp_path / "again", "--fresh")
+    assert Image.open(again.files[0]).tobytes() == Image.open(tmp_path / "5-3.0.png").tobytes()
