@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 
 from .headers import read_header
@@ -32,8 +33,24 @@ def digest(files: Iterable[Path], *, timed: bool = True) -> str:
     Raises:
         NodeflowError: As `read_header`.
     """
+    return _digest(tuple(_stamp(path) for path in files), timed)
+
+
+def _stamp(path: Path) -> tuple[str, int, int, int, int]:
+    """What changes when a file does; a missing file has none, and is refused where its header is read."""
+    try:
+        status = path.stat()
+    except OSError:
+        return str(path), 0, 0, 0, 0
+    return str(path), status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
+
+
+@lru_cache(maxsize=256)
+def _digest(files: tuple[tuple[str, int, int, int, int], ...], timed: bool) -> str:
+    """Remembered while the files stay as they are: every plan asks for it."""
     total = hashlib.blake2b(digest_size=16)
-    for path in files:
+    for name, *_ in files:
+        path = Path(name)
         data_start = min((tensor.start for tensor in read_header(path).tensors.values()), default=0)
         with path.open("rb") as file:
             status = os.fstat(file.fileno())
