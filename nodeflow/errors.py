@@ -74,8 +74,8 @@ CODES: dict[str, str] = {
     "NF701": "the command was used wrongly",
 }
 
-EXIT_STATUS: dict[str, int] = {"1": 3, "2": 3, "3": 4, "4": 5, "5": 1, "6": 6, "7": 2}
-"""Exit status by the first digit of the code: 3 graph or file, 4 node pack, 5 model, 1 run, 6 output, 2 usage."""
+EXIT_STATUS: dict[str, int] = {"NF1": 3, "NF108": 6, "NF2": 3, "NF3": 4, "NF4": 5, "NF5": 1, "NF6": 6, "NF7": 2}
+"""Exit status by code or family of codes: 3 graph, 4 node pack, 5 model, 1 run, 6 output, 2 usage."""
 
 CANCELLED_STATUS = 130
 
@@ -119,7 +119,7 @@ class Fault:
 
     @property
     def exit_status(self) -> int:
-        return EXIT_STATUS[self.code[2]]
+        return EXIT_STATUS.get(self.code) or EXIT_STATUS[self.code[:3]]
 
 
 class NodeflowError(Exception):

@@ -103,10 +103,12 @@ def _shown(item: Any) -> Any:
 
 
 def _status(report: Report) -> int:
-    for fault in report.faults:
+    causes = [fault for fault in report.faults if fault.code != "NF508"]
+    for fault in causes:
         typer.echo(fault.line, err=True)
+    if skipped := len(report.faults) - len(causes):
+        typer.echo(f"not run because of that: {skipped} more", err=True)
     if report.cancelled:
         typer.echo("stopped; what is finished is kept", err=True)
         return CANCELLED_STATUS
-    causes = [fault for fault in report.faults if fault.code != "NF508"] or report.faults
     return causes[0].exit_status if causes else 0
