@@ -6,6 +6,7 @@ other's models and results.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -60,6 +61,7 @@ class Engine:
         """Which weights are where; made when the first network is needed."""
         from .diffusion.residency import Residency
 
+        gc.freeze()  # torch's modules live as long as the process: walking them at each collection doubles a load's time
         return Residency()
 
     def environment(
