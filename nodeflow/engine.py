@@ -61,7 +61,7 @@ class Engine:
         """Which weights are where; made when the first network is needed."""
         from .diffusion.residency import Residency
 
-        gc.freeze()  # torch's modules live as long as the process: walking them at each collection doubles a load's time
+        gc.freeze()  # torch's modules live as long as the process; walking them at each collection doubles load time
         return Residency()
 
     def environment(

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+
 @dataclass(frozen=True)
 class Value:
     """Base of all that travels a wire besides numbers, texts and lists of values."""
