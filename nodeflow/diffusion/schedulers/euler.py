@@ -97,7 +97,7 @@ class EulerDiscreteScheduler(KScheduler):
 
     def joined(self, t: np.ndarray, k: np.ndarray) -> Nodes:
         if self.continuous:
-            t = 0.25 * np.log(k[: len(t)])
+            t = 0.25 * np.log(k[:-1])
         return super().joined(t, k)
 
     def interpolated(self, t: np.ndarray) -> np.ndarray:

@@ -183,7 +183,8 @@ class KScheduler(TableScheduler):
     @property
     def final(self) -> float:
         """The noise level a run ends at."""
-        return float(self.space.ks[0]) if self.config.get("final_sigmas_type") == "sigma_min" else 0.0
+        ends_noisy = "final_sigmas_type" in self.defaults and self.config.final_sigmas_type == "sigma_min"
+        return float(self.space.ks[0]) if ends_noisy else 0.0
 
 
 class ExponentialScheduler(TableScheduler):

@@ -13,6 +13,7 @@ from .config import SPACED, TRAINING, WARPED
 from .families import KScheduler
 from .prediction import noise_of
 from .solver import NoiseSource, Solver, State, remembered
+from .warps import karras
 
 
 @dataclass(frozen=True)
@@ -58,3 +59,7 @@ class LMSDiscreteScheduler(KScheduler):
         **SPACED,
     }
     solver_class = LMS
+
+    def warped(self, largest: float, smallest: float, n: int) -> np.ndarray:
+        """As published, Karras levels alone ignore ends that are kept from another class."""
+        return karras(largest, smallest, n) if self.config.use_karras_sigmas else super().warped(largest, smallest, n)
