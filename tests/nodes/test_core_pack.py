@@ -170,3 +170,11 @@ def test_value_nodes_work_as_functions(call: Any, id: str, given: tuple[Any, ...
 def test_a_switch_names_the_input_it_passes_on(library: Library) -> None:
     chosen = library.type("logic/switch").chosen
     assert chosen is not None and (chosen(first=True), chosen(first=False)) == ("a", "b")
+
+
+def test_the_menu_of_schedulers_is_the_family() -> None:
+    """The menu is written out, because a palette must not import torch to show it."""
+    from nodeflow.diffusion import schedulers
+
+    port = default_library().spec("schedule/steps").input("scheduler")
+    assert set(port.widget.options) == {"", *schedulers.names()}

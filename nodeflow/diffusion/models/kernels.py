@@ -2,7 +2,7 @@
 
 Everywhere else (training, other devices and number formats) they are exactly `nn.Linear` and `nn.Conv2d`; where
 they differ, they differ by rounding. Measured on Stable Diffusion 1.5 at 256 × 256, one thread: a denoising step
-takes 0.80 of its time, a decode 0.85.
+takes 0.78 of its time, a decode 0.86.
 """
 
 from __future__ import annotations
