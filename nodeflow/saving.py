@@ -12,7 +12,7 @@ from .media.outputs import save_pictures
 from .values import Image
 
 NAME = "{graph}-{seed}-{index:04}"
-"""How pictures are named unless the user says otherwise."""
+"""How pictures are named unless the user says otherwise; without `{seed}-` where the graph has no such input."""
 
 
 class Saver:
@@ -50,19 +50,21 @@ class Saver:
             NodeflowError: NF603 for a name that leaves the folder, NF108 if a file cannot be written.
         """
         graph = with_ports(self.graph, settings or {})
+        if name == NAME and "seed" not in graph.inputs:
+            name = NAME.replace("{seed}-", "")
         carried = dumps(graph) if embed else None
         written = save_pictures(image.numpy(), self.folder, name, suffix, self.fields(graph), carried)
         return [str(path) for path in written]
 
     def fields(self, graph: Graph) -> dict[str, Any]:
-        """What a name may mention: {graph}, {date}, {time}, {seed}, and each public input."""
+        """What a name may mention: {graph}, {date}, {time}, and each public input."""
         inputs = {name: _value(graph, name) for name in graph.inputs}
         fixed = {
             "graph": Path(graph.path).stem if graph.path else "graph",
             "date": self.started.strftime("%Y-%m-%d"),
             "time": self.started.strftime("%H-%M-%S"),
         }
-        return {"seed": "", **inputs, **fixed}
+        return {**inputs, **fixed}
 
 
 def with_values(graph: Graph, values: Mapping[str, Any]) -> Graph:

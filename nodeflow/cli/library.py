@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
     from ..declaration import Input, NodeSpec, Output
+    from ..errors import Fault
+    from ..packs import Library
 
 
 def nodes(
@@ -31,6 +34,13 @@ def nodes(
         return
     specs = [spec for id in library.ids() if (spec := library.spec(id))]
     _print(specs, as_json, lambda: listing(specs))
+
+
+def say_broken_packs(library: Library, faults: Iterable[Fault]) -> None:
+    """Where a node type is unknown, a pack that did not load may be why."""
+    if any(fault.code == "NF201" for fault in faults):
+        for fault in library.faults:
+            typer.echo(fault.line, err=True)
 
 
 def _print(specs: list[NodeSpec], as_json: bool, text: object) -> None:

@@ -20,6 +20,7 @@ def check(
     from ..graph import check as problems
     from ..opening import open_graph
     from ..packs import default_library
+    from .library import say_broken_packs
 
     library, status = default_library(), 0
     for name in graphs:
@@ -30,6 +31,7 @@ def check(
             document, faults = None, list(error.faults)
         for fault in faults:
             typer.echo(json.dumps({"graph": name, **dataclasses.asdict(fault)}) if as_json else f"{name}: {fault.line}")
+        say_broken_packs(library, faults)
         if faults:
             status = status or faults[0].exit_status
         elif document is not None and not as_json:

@@ -45,6 +45,7 @@ def run(
     from ..opening import open_graph
     from ..saving import Saver
     from .arguments import read_values
+    from .library import say_broken_packs
     from .progress import listener
 
     document = open_graph(graph)
@@ -53,6 +54,7 @@ def run(
     plan = engine.plan(document, values=values, wanted=wanted or None, folder=out)
     with listener(as_json, quiet) as emit, cancelled_by_ctrl_c() as token:
         report = engine.run(plan, emit=emit, cancel=token)
+    say_broken_packs(engine.library, report.faults)
     _deliver(report, Saver(document, out, values), name, f".{format.lstrip('.')}", as_json)
     return _status(report)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -170,3 +171,16 @@ def test_wrong_use_is_one_line_and_a_status(nodeflow, arguments, status, start):
     assert said.status == status, said
     assert said.err.startswith(start)
     assert len(said.err.splitlines()) <= 1
+
+
+def test_a_graph_that_misses_a_broken_pack_says_so(tmp_path):
+    (tmp_path / "packs").mkdir()
+    (tmp_path / "packs" / "mine.py").write_text("raise ValueError('not today')")
+    graph = tmp_path / "graph.json"
+    graph.write_text('{"nodeflow": 1, "outputs": {"x": "a.x"}, "nodes": {"a": {"type": "mine/x"}}}')
+    command = [sys.executable, "-m", "nodeflow", "check", str(graph)]
+    said = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "NODEFLOW_DATA": str(tmp_path)})
+    assert said.returncode == 3
+    assert "NF201 a" in said.stdout
+    assert "NF301 pack mine" in said.stderr
+    assert "not today" in said.stderr

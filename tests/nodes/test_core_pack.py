@@ -172,9 +172,11 @@ def test_a_switch_names_the_input_it_passes_on(library: Library) -> None:
     assert chosen is not None and (chosen(first=True), chosen(first=False)) == ("a", "b")
 
 
-def test_the_menu_of_schedulers_is_the_family() -> None:
+def test_the_menu_of_schedulers_is_the_family(library: Library) -> None:
     """The menu is written out, because a palette must not import torch to show it."""
     from nodeflow.diffusion import schedulers
 
-    port = default_library().spec("schedule/steps").input("scheduler")
+    spec = library.spec("schedule/steps")
+    port = spec and spec.input("scheduler")
+    assert port
     assert set(port.widget.options) == {"", *schedulers.names()}
