@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ..execution import events
+from ..execution import Report, events
 
 Listener = Callable[[events.Event], None]
 
@@ -25,6 +25,19 @@ def listener(as_json: bool, quiet: bool) -> Iterator[Listener | None]:
             yield told
     else:
         yield _lines
+
+
+def table(report: Report) -> str:
+    """What each node did, one line a step, and the whole run."""
+    rows = [
+        ("".join([node.node, *(f"[{index}]" for index in node.at)]), node.status, node.tier, node.seconds, node.bytes)
+        for node in report.nodes
+    ]
+    width = max((len(row[0]) for row in rows), default=0)
+    lines = [f"{name:<{width}}  {status:<11}  {tier:<6}  {seconds:8.3f} s  {size / 1e6:9.3f} MB"
+             for name, status, tier, seconds, size in rows]  # fmt: skip
+    ran = sum(row[1] == "ran" for row in rows)
+    return "\n".join([*lines, f"{ran} of {len(rows)} steps ran, {report.seconds:.2f} s in all"])
 
 
 def _lines(event: events.Event) -> None:

@@ -33,6 +33,7 @@ def run(
     dtype: Annotated[str, typer.Option("--dtype", help="auto, float32, float16, bfloat16.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Events as JSON lines on standard output.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")] = False,
+    tell: Annotated[bool, typer.Option("--report", help="Say what each node did: time, cache, size.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Do not use results kept on disk.")] = False,
 ) -> int:
     """Run a graph and save its outputs.
@@ -46,7 +47,7 @@ def run(
     from ..saving import Saver
     from .arguments import read_values
     from .library import say_broken_packs
-    from .progress import listener
+    from .progress import listener, table
 
     document = open_graph(graph)
     engine = Engine(results=Cache(folder=None) if fresh else None, device=device, dtype=dtype)
@@ -54,6 +55,8 @@ def run(
     plan = engine.plan(document, values=values, wanted=wanted or None, folder=out)
     with listener(as_json, quiet) as emit, cancelled_by_ctrl_c() as token:
         report = engine.run(plan, emit=emit, cancel=token)
+    if tell:
+        typer.echo(table(report), err=True)
     say_broken_packs(engine.library, report.faults)
     _deliver(report, Saver(document, out, values), name, f".{format.lstrip('.')}", as_json)
     return _status(report)

@@ -175,3 +175,19 @@ def test_a_swept_picture_is_named_and_carries_what_made_it(nodeflow, sd, tmp_pat
     assert [path.stem for path in said.files] == ["4-1.0", "4-3.0", "5-1.0", "5-3.0"]
     again = nodeflow("run", tmp_path / "5-3.0.png", "-o", tmp_path / "again", "--fresh")
     assert Image.open(again.files[0]).tobytes() == Image.open(tmp_path / "5-3.0.png").tobytes()
+
+
+def test_a_run_says_what_each_node_did(nodeflow, sd, tmp_path):
+    arguments = (
+        "run",
+        GRAPHS / "text-to-image.json",
+        *settings(model=sd, steps=2, seed=21),
+        "-o",
+        tmp_path,
+        "-q",
+        "--report",
+    )
+    first, second = (nodeflow(*arguments).err.splitlines() for _ in range(2))
+    assert any(line.split()[:2] == ["decode", "ran"] for line in first)
+    assert any(line.split()[:3] == ["decode", "cached", "disk"] for line in second)
+    assert second[-1].startswith("0 of 7 steps ran") or second[-1].split()[0] < first[-1].split()[0]
