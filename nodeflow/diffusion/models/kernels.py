@@ -1,8 +1,8 @@
 """Two layers that are torch's own, but pick a faster kernel where pictures are made on a CPU in float32.
 
 Everywhere else (training, other devices and number formats) they are exactly `nn.Linear` and `nn.Conv2d`; where
-they differ, they differ by rounding. Measured on Stable Diffusion 1.5 at 256 × 256, one thread: a denoising step
-takes 0.78 of its time, a decode 0.86.
+they differ, they differ by rounding. Measured on Stable Diffusion 1.5 at 256 × 256 on one thread of one AMD
+processor: a denoising step takes about 0.8 of the time it takes without them, a decode about 0.86.
 """
 
 from __future__ import annotations
