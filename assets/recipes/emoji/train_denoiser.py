@@ -17,6 +17,7 @@ from nodeflow.diffusion.checkpoints.tokenizer import ClipTokenizer
 from nodeflow.diffusion.models.autoencoder_kl import AutoencoderKL
 from nodeflow.diffusion.models.clip_text import CLIPTextModel
 from nodeflow.diffusion.models.unet2d_condition import UNet2DConditionModel
+from nodeflow.diffusion.training.half import halve_linears
 from nodeflow.diffusion.training.latents import encode_all
 from nodeflow.diffusion.training.loop import Settings, Trainer
 from nodeflow.diffusion.training.objectives import Objective, alphas_cumprod, lognormal_timesteps
@@ -59,7 +60,7 @@ SCHEDULER = {
     "timestep_spacing": "leading",
 }
 BATCH = 32
-SETTINGS = Settings(steps=4500, learning_rate=1e-3, warmup=150, ema_decay=0.998)
+SETTINGS = Settings(steps=5400, learning_rate=1e-3, warmup=150, ema_decay=0.998)
 
 
 def build(tokenizer: ClipTokenizer) -> nn.ModuleDict:
@@ -116,6 +117,7 @@ def prepare(
     """The training run, resumed from `state` if it is there."""
     torch.manual_seed(settings.seed)
     model = build(tokenizer)
+    halve_linears(model)
     task = Task(model, encode_all(vae, read_images(work)), captions.read_rows(work), tokenizer)
     run = Trainer(model, task, settings)
     if state.exists():
