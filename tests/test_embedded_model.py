@@ -1,0 +1,71 @@
+"""The model that comes with nodeflow: the first thing a new user sees."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+import nodeflow
+from nodeflow import content
+from nodeflow.diffusion import schedulers
+from nodeflow.diffusion.checkpoints import facts
+from nodeflow.engine import Engine
+from nodeflow.execution import Cache
+from nodeflow.flow import Flow
+
+GRAPHS = content.folder("graphs")
+MODEL = content.folder("assets") / "models" / "emoji"
+
+
+@pytest.fixture(scope="module")
+def flow() -> Flow:
+    return nodeflow.load(GRAPHS / "text-to-image.json", engine=Engine(results=Cache(folder=None)))
+
+
+def colour(image: nodeflow.Image) -> torch.Tensor:
+    """Mean red, green and blue of what is not white."""
+    pixels = image.data[0].flatten(1)
+    return pixels[:, pixels.amin(0) < 0.75].mean(1)
+
+
+@pytest.mark.parametrize(("word", "channel"), [("red", 0), ("blue", 2), ("green", 1)])
+def test_a_heart_has_the_colour_it_is_asked_for(flow, word, channel):
+    found = colour(flow(prompt=f"{word} heart", seed=1).image)
+    assert int(found.argmax()) == channel
+    assert float(found[channel]) > float(found.sum() - found[channel]) / 2 + 0.2
+
+
+def test_prompts_and_styles_matter_and_the_background_is_white(flow):
+    flat, glossy, rocket = (
+        flow(prompt=prompt, seed=2).image.data for prompt in ("star, flat style", "star, glossy style", "rocket")
+    )
+    assert 0.001 < float((flat - glossy).square().mean()) < float((flat - rocket).square().mean())
+    for data in (flat, glossy, rocket):
+        assert float(data[..., :3, :3].mean()) > 0.9
+
+
+@pytest.mark.parametrize("scheduler", schedulers.names())
+def test_every_scheduler_paints_the_same_heart(flow, scheduler):
+    reference = flow(prompt="red heart", seed=1, steps=20).image.data
+    found = flow(prompt="red heart", seed=1, steps=20, scheduler=scheduler).image.data
+    assert float((found - reference).square().mean()) < 0.05
+
+
+def test_the_templates_run_with_it(flow, tmp_path: Path):
+    picture = tmp_path / "heart.png"
+    flow(prompt="red heart", seed=1).image.save(picture)
+    for name, more in (("image-to-image", {}), ("inpaint", {"mask": str(picture)}), ("variations", None)):
+        other = nodeflow.load(GRAPHS / f"{name}.json", engine=flow.engine)
+        values = {} if more is None else {"image": str(picture), **more}
+        assert other(prompt="a cat face", steps=6, **values).image.data.isfinite().all()
+
+
+def test_its_size_and_licence():
+    found = facts(str(MODEL))
+    assert found["size"] == [64, 64]
+    assert found["bytes"] < 40e6
+    card = (MODEL / "README.md").read_text()
+    for source in ("noto", "fluent-emoji", "Apache-2.0", "MIT"):
+        assert source in card
