@@ -26,7 +26,7 @@ format: $(VENV)/.tested
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-benchmarks: $(VENV)/.installed
+benchmarks: $(VENV)/.tested
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
 
 clean:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from nodeflow.atomic import atomic_create
 from nodeflow.errors import NodeflowError
 from nodeflow.media import images
 from nodeflow.media.outputs import save_pictures
@@ -72,6 +75,19 @@ def test_a_link_out_of_the_folder_is_not_followed(tmp_path: Path) -> None:
     with pytest.raises(NodeflowError, match="NF603"):
         save_pictures(batch(1), tmp_path / "out", "a/x", ".png", {}, None)
     assert not (tmp_path / "x.png").exists()
+
+
+def test_a_file_system_without_hard_links_is_no_trouble(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EPERM, "no links here")
+
+    monkeypatch.setattr(os, "link", refuse)
+    (tmp_path / "1.png").write_bytes(b"mine")
+    assert save_pictures(batch(1), tmp_path, "{index}", ".png", {}, None) == [tmp_path / "2.png"]
+    assert (tmp_path / "1.png").read_bytes() == b"mine"
+    with pytest.raises(FileExistsError):
+        atomic_create(tmp_path / "1.png", b"yours")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["1.png", "2.png"]
 
 
 def _save_many(folder: Path, value: int) -> list[Path]:
