@@ -160,8 +160,12 @@ def test_a_cached_catalogue_runs_no_pack(folder: Path) -> None:
 
 
 def test_a_changed_file_is_described_anew_and_changes_the_digest(folder: Path) -> None:
+    file = folder / "good" / "nodes.py"
+    os.utime(file, ns=(10**18, 10**18))
     before = library(folder).spec("good/double")
+    assert library(folder).type("good/double").function(4) == 8
     write(folder / "good", nodes=GOOD.format(id="good/triple").replace("2 * a", "3 * a"))
+    os.utime(file, ns=(10**18 + 1, 10**18 + 1))  # within the same second, and of the same size
     load.unload(find.Pack("good", folder / "good"))
     after = library(folder)
     assert after.ids() == ["good/triple"]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 
 from ..declaration import NodeType
 from ..errors import NodeflowError
@@ -42,6 +44,28 @@ def unload(pack: Pack) -> None:
     importlib.invalidate_caches()
 
 
+class _Source(SourceFileLoader):
+    """Compiles a file each time: bytecode is matched by whole seconds, and a file saved twice in one would be stale."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        return self.source_to_code(self.get_data(self.path), self.path)
+
+
+class _Finder(MetaPathFinder):
+    """Finds the modules of packs."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        spec = PathFinder.find_spec(fullname, path) if fullname.startswith(f"{ROOT}.") else None
+        if spec is not None and isinstance(spec.loader, SourceFileLoader):
+            spec.loader = _Source(fullname, str(spec.origin))
+        return spec
+
+
+sys.meta_path.insert(0, _Finder())
+
+
 def _module(pack: Pack, file: Path) -> ModuleType:
     sys.modules.setdefault(ROOT, _bare(ROOT, None))
     package = _package(pack)
@@ -58,7 +82,8 @@ def _package(pack: Pack) -> ModuleType:
     if name in sys.modules:
         return sys.modules[name]
     start = pack.root / "__init__.py"
-    spec = spec_from_file_location(name, start, submodule_search_locations=[str(pack.root)])
+    loader = _Source(name, str(start))
+    spec = spec_from_file_location(name, start, loader=loader, submodule_search_locations=[str(pack.root)])
     if not start.is_file() or spec is None or spec.loader is None:
         return sys.modules.setdefault(name, _bare(name, pack.folder))
     module = sys.modules[name] = module_from_spec(spec)
