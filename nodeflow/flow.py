@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from .engine import Engine, default_engine
-from .errors import Cancelled, NodeflowError
+from .errors import NodeflowError
 from .graph import Graph
 from .opening import open_graph
 
@@ -77,13 +77,11 @@ class Flow:
 
         Raises:
             NodeflowError: The graph is refused, or a node failed; every fault is located.
-            Cancelled: Ctrl-C inside a run.
+            KeyboardInterrupt: Ctrl-C; what is finished is kept for the next call.
         """
         report = self.engine.run(self.engine.plan(self.graph, values=values))
         if report.faults:
             raise NodeflowError.of(report.faults)
-        if report.cancelled:
-            raise Cancelled
         return Outputs(report.outputs)
 
     def __repr__(self) -> str:

@@ -50,7 +50,7 @@ class Value:
         return tuple(base.__name__ for base in cls.__mro__ if issubclass(base, Value) and base is not Value)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Image(Value):
     """Pictures.
 
@@ -62,6 +62,17 @@ class Image(Value):
 
     def __len__(self) -> int:
         return int(self.data.shape[0])
+
+    def __repr__(self) -> str:
+        return describe(self)
+
+    def _repr_png_(self) -> bytes:
+        """The pictures side by side, for notebooks."""
+        import numpy as np
+
+        from .media import images
+
+        return images.encode(np.concatenate(list(self.numpy()), axis=1))
 
     @property
     def size(self) -> tuple[int, int]:

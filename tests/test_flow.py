@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,8 @@ def test_a_flow_is_called_like_a_function(flow, tmp_path):
     assert 0 <= float(result.image.data.min()) <= float(result.image.data.max()) <= 1
     result.image.save(tmp_path / "heart.png")
     assert (tmp_path / "heart.png").stat().st_size
+    assert repr(result) == "Outputs(image=Image float32 [1, 3, 16, 16])"
+    assert result.image._repr_png_().startswith(b"\x89PNG")
 
 
 def test_the_same_call_gives_the_same_tensor_and_other_seeds_others(flow):
@@ -93,3 +96,21 @@ def test_a_graph_can_be_built_in_code(engine, tiny):
     decode = g.add("latent/decode", autoencoder=load["autoencoder"], latent=denoise["latent"])
     g.outputs["image"] = decode["image"]
     assert Flow(g, engine)().image.data.shape == (1, 3, 16, 16)
+
+
+def test_an_interrupted_call_leaves_the_engine_usable(flow):
+    done = flow(seed=51).image.data
+
+    def interrupt(_signal, _frame):
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.3)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            flow(seed=52, steps=900, scheduler="DDIMScheduler")
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert flow(seed=51).image.data is done
+    assert flow(seed=53).image.data.isfinite().all()
