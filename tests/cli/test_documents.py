@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -184,3 +185,21 @@ def test_a_graph_that_misses_a_broken_pack_says_so(tmp_path):
     assert "NF201 a" in said.stdout
     assert "NF301 pack mine" in said.stderr
     assert "not today" in said.stderr
+
+
+def test_a_family_that_cannot_be_run_yet_is_refused_before_running(nodeflow, tiny, tmp_path):
+    model = tiny.copy("text_to_image", tmp_path)
+    config = model / "unet" / "config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), "addition_embed_type": "text_time"}))
+    index = model / "model_index.json"
+    parts = json.loads(index.read_text())
+    for name in ("text_encoder", "tokenizer"):
+        shutil.copytree(model / name, model / f"{name}_2")
+        parts[f"{name}_2"] = parts[name]
+    index.write_text(json.dumps(parts))
+    width = json.loads(config.read_text())["cross_attention_dim"]
+    config.write_text(json.dumps({**json.loads(config.read_text()), "cross_attention_dim": 2 * width}))
+    said = nodeflow("run", GRAPH, "--set", f"model={model}", "-q")
+    assert said.status == 5
+    assert said.err.startswith("NF406 load: ")
+    assert "sdxl cannot be run yet" in said.err
