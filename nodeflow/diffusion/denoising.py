@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import NodeflowError
 from ..values import Conditioning, Latent, Schedule, moved
-from .guidance import NEGATIVE, POSITIVE, ClassifierFree, guided, network
+from .guidance import NEGATIVE, POSITIVE, ClassifierFree, Guided, network
 from .sampling import Sampled, begin_at, sample, seeds
 from .schedulers import Noise, State
 from .scheduling import bound
@@ -60,7 +60,7 @@ def denoise(
             report(done, total, None if state.estimate is None else replace(latent, data=state.estimate))
 
     return sample(
-        guided(network(net), prompts, free),
+        Guided(network(net), prompts, free),
         moved(latent, device),
         scheduler.solver(laid),
         Noise.seeded(seeds(seed, len(latent.data))),

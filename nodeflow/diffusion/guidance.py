@@ -1,6 +1,6 @@
 """Guidance: several predictions of a network become the one that a solver follows.
 
-A *guidance* says which predictions it wants and how they combine; `guided` asks the network for just these. What is
+A *guidance* says which predictions it wants and how they combine; `Guided` asks the network for just these. What is
 not wanted is never computed. Another way of guiding is a class of a few lines:
 
     @dataclass(frozen=True)
@@ -98,14 +98,9 @@ def network(net: Any) -> Predict:
     return predict
 
 
-def guided(
-    predict: Predict,
-    conditionings: Mapping[str, Conditioning | None],
-    guidance: Guidance,
-    *,
-    together: bool = True,
-) -> Denoise:
-    """A denoiser that follows a guidance.
+@dataclass(frozen=True)
+class Guided:
+    """A denoiser that follows a guidance: (x [B, C, H, W], t) -> the guided prediction [B, C', H, W].
 
     Prompts of unequal length are not padded, which would change the picture: they are asked for one after the other.
 
@@ -116,23 +111,44 @@ def guided(
         together: Compute predictions in one batch where their prompts are equally long; False takes less memory.
     """
 
-    def denoise(x: Tensor, t: Tensor) -> Tensor:
-        names = guidance.wants(float(t))
-        if missing := [name for name in names if name not in conditionings]:
+    predict: Predict
+    conditionings: Mapping[str, Conditioning | None]
+    guidance: Guidance
+    together: bool = True
+
+    def __call__(self, x: Tensor, t: Tensor) -> Tensor:
+        return self._combined(self._predictions(self.guidance.wants(float(t)), x, t), x, t)
+
+    def both(self, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+        """The guided prediction and the unconditional one, for solvers that step with both.
+
+        CFG++ (Chung et al. 2024, arXiv 2406.08070) takes x0 from the guided prediction and the noise from the
+        unconditional one, here the negative.
+
+        Raises:
+            NodeflowError: NF203, there is no negative conditioning.
+        """
+        wanted = self.guidance.wants(float(t))
+        found = self._predictions(tuple(dict.fromkeys((NEGATIVE, *wanted))), x, t)
+        return self._combined({name: found[name] for name in wanted}, x, t), found[NEGATIVE]
+
+    def _combined(self, predictions: Mapping[str, Tensor], x: Tensor, t: Tensor) -> Tensor:
+        return self.guidance.combine(predictions, x, float(t))
+
+    def _predictions(self, names: tuple[str, ...], x: Tensor, t: Tensor) -> dict[str, Tensor]:
+        if missing := [name for name in names if name not in self.conditionings]:
             raise NodeflowError("NF203", f"the guidance wants a {missing[0]} conditioning and there is none")
-        asked = [_for_batch(conditionings[name], len(x)) for name in names]
-        if together and len(asked) > 1 and _fit_in_one_batch(asked):
-            found = predict(torch.cat([x] * len(asked)), t, _stacked(asked)).chunk(len(asked))
+        asked = [_for_batch(self.conditionings[name], len(x)) for name in names]
+        if self.together and len(asked) > 1 and _fit_in_one_batch(asked):
+            found = self.predict(torch.cat([x] * len(asked)), t, _stacked(asked)).chunk(len(asked))
         else:
-            found = tuple(predict(x, t, one) for one in asked)
-        return guidance.combine(dict(zip(names, found, strict=True)), x, float(t))
-
-    return denoise
+            found = tuple(self.predict(x, t, one) for one in asked)
+        return dict(zip(names, found, strict=True))
 
 
-def unguided(predict: Predict, conditioning: Conditioning | None = None) -> Denoise:
+def unguided(predict: Predict, conditioning: Conditioning | None = None) -> Guided:
     """A denoiser that follows one prediction."""
-    return guided(predict, {POSITIVE: conditioning}, ClassifierFree(1.0))
+    return Guided(predict, {POSITIVE: conditioning}, ClassifierFree(1.0))
 
 
 def _for_batch(conditioning: Conditioning | None, batch: int) -> Conditioning | None:

@@ -13,7 +13,7 @@ from nodeflow.diffusion.guidance import (
     POSITIVE,
     ClassifierFree,
     Guidance,
-    guided,
+    Guided,
     needs_negative,
     network,
     unguided,
@@ -46,36 +46,50 @@ def x() -> Tensor:
 
 
 def test_the_guided_prediction_goes_on_from_the_negative_one(x):
-    found = guided(Toy(), {POSITIVE: text(2), NEGATIVE: text(1)}, ClassifierFree(5))(x, T)
+    found = Guided(Toy(), {POSITIVE: text(2), NEGATIVE: text(1)}, ClassifierFree(5))(x, T)
     assert torch.allclose(found, x * (1 + 5 * (2 - 1)))
 
 
 @pytest.mark.parametrize(("scale", "expected", "calls"), [(1.0, 2.0, 1), (0.0, 1.0, 1), (0.5, 1.5, 2)])
 def test_what_is_not_wanted_is_not_computed(x, scale, expected, calls):
     toy = Toy()
-    found = guided(toy, {POSITIVE: text(2), NEGATIVE: text(1)}, ClassifierFree(scale))(x, T)
+    found = Guided(toy, {POSITIVE: text(2), NEGATIVE: text(1)}, ClassifierFree(scale))(x, T)
     assert torch.allclose(found, x * expected) and toy.calls == [(2 * calls, 77)]
     assert needs_negative(ClassifierFree(scale), [999, 0]) == (scale != 1)
 
 
 def test_at_scale_one_no_negative_prompt_need_be_there(x):
-    assert torch.equal(guided(Toy(), {POSITIVE: text(2)}, ClassifierFree(1))(x, T), unguided(Toy(), text(2))(x, T))
+    assert torch.equal(Guided(Toy(), {POSITIVE: text(2)}, ClassifierFree(1))(x, T), unguided(Toy(), text(2))(x, T))
     with pytest.raises(NodeflowError, match=r"NF203.*negative"):
-        guided(Toy(), {POSITIVE: text(2)}, ClassifierFree(2))(x, T)
+        Guided(Toy(), {POSITIVE: text(2)}, ClassifierFree(2))(x, T)
+
+
+@pytest.mark.parametrize("scale", [0.0, 1.0, 3.0])
+def test_both_is_the_guided_and_the_unconditional_prediction_in_one_batch(x, scale):
+    toy = Toy()
+    denoise = Guided(toy, {POSITIVE: text(2), NEGATIVE: text(1)}, ClassifierFree(scale))
+    found, unconditional = denoise.both(x, T)
+    assert toy.calls == [(2 * (2 if scale else 1), 77)]
+    assert torch.equal(unconditional, x) and torch.equal(found, denoise(x, T))
+
+
+def test_there_is_no_unconditional_prediction_without_a_negative_prompt(x):
+    with pytest.raises(NodeflowError, match=r"NF203.*negative"):
+        unguided(Toy(), text(2)).both(x, T)
 
 
 def test_together_or_apart_is_the_same(x):
     both = {POSITIVE: text(2), NEGATIVE: text(1)}
     together, apart = Toy(), Toy()
-    first = guided(together, both, ClassifierFree(3))(x, T)
-    second = guided(apart, both, ClassifierFree(3), together=False)(x, T)
+    first = Guided(together, both, ClassifierFree(3))(x, T)
+    second = Guided(apart, both, ClassifierFree(3), together=False)(x, T)
     assert torch.equal(first, second)
     assert together.calls == [(4, 77)] and apart.calls == [(2, 77), (2, 77)]
 
 
 def test_prompts_of_unequal_length_are_asked_apart(x):
     toy = Toy()
-    guided(toy, {POSITIVE: text(2, length=154), NEGATIVE: text(1)}, ClassifierFree(3))(x, T)
+    Guided(toy, {POSITIVE: text(2, length=154), NEGATIVE: text(1)}, ClassifierFree(3))(x, T)
     assert toy.calls == [(2, 77), (2, 154)]
 
 
@@ -89,7 +103,7 @@ def test_one_prompt_serves_a_batch_and_others_must_match_it(x):
 def test_rescaling_brings_back_each_samples_deviation(x):
     positive = Conditioning(torch.tensor([2.0, 3.0])[:, None, None].expand(2, 77, 4))
     both = {POSITIVE: positive, NEGATIVE: text(1)}
-    deviation = [guided(Toy(), both, ClassifierFree(5, phi))(x, T).std((1, 2, 3)) for phi in (0.0, 0.5, 1.0)]
+    deviation = [Guided(Toy(), both, ClassifierFree(5, phi))(x, T).std((1, 2, 3)) for phi in (0.0, 0.5, 1.0)]
     expected = unguided(Toy(), positive)(x, T).std((1, 2, 3))
     assert torch.allclose(deviation[2], expected)
     assert torch.allclose(deviation[1], (deviation[0] + expected) / 2)
@@ -111,7 +125,7 @@ class Late(Guidance):
 
 def test_a_guidance_may_want_less_at_some_times(x):
     toy, late = Toy(), Late(ClassifierFree(3), 400)
-    denoise = guided(toy, {POSITIVE: text(2), NEGATIVE: text(1)}, late)
+    denoise = Guided(toy, {POSITIVE: text(2), NEGATIVE: text(1)}, late)
     assert torch.equal(denoise(x, torch.tensor(500)), 2 * x)
     assert torch.equal(denoise(x, torch.tensor(300)), 4 * x)
     assert toy.calls == [(2, 77), (4, 77)]

@@ -15,7 +15,7 @@ from nodeflow.diffusion import schedulers
 from nodeflow.diffusion.checkpoints import open_model
 from nodeflow.diffusion.checkpoints.load import load_weights
 from nodeflow.diffusion.checkpoints.tokenizer import load_tokenizer
-from nodeflow.diffusion.guidance import ClassifierFree, guided, network, unguided
+from nodeflow.diffusion.guidance import ClassifierFree, Guided, network, unguided
 from nodeflow.diffusion.latents import blanked, empty, to_image, to_latent, with_mask
 from nodeflow.diffusion.sampling import begin_at, sample, seeds
 from nodeflow.diffusion.text import encode
@@ -82,7 +82,7 @@ class Model:
 
     def denoise(self, **options: Any) -> Any:
         conditionings = {"positive": self.encode(PROMPT), "negative": self.encode(NEGATIVE)}
-        return guided(network(self.unet), conditionings, ClassifierFree(GUIDANCE, **options))
+        return Guided(network(self.unet), conditionings, ClassifierFree(GUIDANCE, **options))
 
     def pipeline(self, kind: str, name: str, options: dict[str, Any]) -> Any:
         """A reference pipeline that shares its networks with the others of this checkpoint."""
