@@ -180,7 +180,8 @@ class Schedule(Value):
 
     Args:
         config: The scheduler's configuration, `_class_name` included.
-        request: The arguments that made the levels: `num_inference_steps`, `timesteps`, `sigmas`, `mu`.
+        request: The arguments that made the levels: `num_inference_steps`, `timesteps`, `sigmas`, `mu`,
+            `levels`.
         timesteps: What the denoiser is told at each model call, [n].
         sigmas: The noise levels, [n + 1], as the scheduler counts them.
     """

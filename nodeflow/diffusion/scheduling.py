@@ -11,7 +11,8 @@ from typing import Any
 from ..errors import NodeflowError
 from ..values import Schedule, SchedulerConfig
 from . import schedulers
-from .schedulers.scheduler import Scheduler
+from .schedulers import schedules
+from .schedulers.scheduler import Scheduler, known_class
 
 WARPS = {
     "karras": "use_karras_sigmas",
@@ -30,7 +31,8 @@ def make_schedule(
         default: The model's own scheduler; its noise space (betas, prediction type) holds for any other.
         scheduler: A class name; empty = the default's.
         steps: How many; ignored where `sigmas` is a list.
-        sigmas: A warp of `WARPS`, a list of falling numbers ("14.6, 6.3, …, 0"), or empty.
+        sigmas: A warp of `WARPS`, a name of `schedules.names()`, a list of falling numbers ("14.6, 6.3, …, 0"), or
+            empty. A warp that the scheduler has no option for is laid as the schedule of that name.
         spacing: "leading", "trailing", "linspace", or empty for the configuration's.
 
     Raises:
@@ -40,12 +42,12 @@ def make_schedule(
     name = scheduler or str(config.get("_class_name", ""))
     if not name:
         raise NodeflowError("NF410", "no scheduler is chosen and the model brings none", fix="name a scheduler")
-    options, levels = _read_sigmas(sigmas)
+    options, request = _read_sigmas(sigmas.strip(), steps, known_class(name).defaults)
     if spacing:
         options["timestep_spacing"] = spacing
     made = schedulers.from_config(name, config, **options)
-    _refuse_dead(made, options)
-    request: dict[str, Any] = {"sigmas": levels} if levels else {"num_inference_steps": steps}
+    if spacing and "timestep_spacing" not in made.defaults:
+        raise NodeflowError("NF410", f"{name} has no timestep_spacing", fix="choose another scheduler")
     laid = made.schedule(**request)
     settings = {**made.config, "_class_name": name}
     return Schedule(settings, request, tuple(laid.timesteps.tolist()), tuple(laid.sigmas.tolist()))
@@ -57,25 +59,15 @@ def bound(schedule: Schedule) -> tuple[Scheduler, schedulers.Schedule]:
     return made, made.schedule(**dict(schedule.request))
 
 
-def _read_sigmas(text: str) -> tuple[dict[str, Any], list[float]]:
-    text = text.strip()
-    if not text:
-        return {}, []
-    if text in WARPS:
-        return {WARPS[text]: True}, []
+def _read_sigmas(text: str, steps: int, known: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The options and the request that a text of sigmas means for a scheduler that knows these options."""
+    if (warp := WARPS.get(text, "")) in known:
+        return {warp: True}, {"num_inference_steps": steps}
+    if not text or text in schedules.names():
+        return {}, {"num_inference_steps": steps, **({"levels": text} if text else {})}
     try:
-        return {}, [float(part) for part in text.strip("[]()").replace(",", " ").split()]
+        return {}, {"sigmas": [float(part) for part in text.strip("[]()").replace(",", " ").split()]}
     except ValueError:
-        known = ", ".join(WARPS)
-        raise NodeflowError(
-            "NF410", f"{text!r} is neither a warp nor a list of numbers", fix=f"use {known}, or falling numbers to 0"
-        ) from None
-
-
-def _refuse_dead(made: Scheduler, options: Mapping[str, Any]) -> None:
-    """An option that the chosen scheduler does not have would be kept and ignored; a user who asked must know."""
-    for option in options:
-        if option not in made.defaults:
-            warp = next((name for name, key in WARPS.items() if key == option), None)
-            what = f"{warp} sigmas" if warp else f"a {option}"
-            raise NodeflowError("NF410", f"{type(made).__name__} has no {what}", fix="choose another scheduler")
+        what = f"{text!r} is neither a schedule nor a list of numbers"
+        fix = f"use {', '.join(schedules.names())}, or falling numbers to 0"
+        raise NodeflowError("NF410", what, fix=fix) from None

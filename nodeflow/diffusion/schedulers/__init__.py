@@ -4,6 +4,7 @@ Four small things compose, instead of forty copied classes; read the files in th
 
     space.py       alpha and sigma of a noise level; timestep <-> level
     spacing.py, warps.py, schedule.py    the levels of one run
+    tables.py, schedules.py    named ways to lay them, for any scheduler
     prediction.py  what the network predicts, turned into x0 and eps
     solver.py      State, and the pure function step(state, output, noise) -> state
 
@@ -32,6 +33,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from . import schedules
 from .config import Config, ScheduleError
 from .ddim import DDIMScheduler
 from .ddpm import DDPMScheduler
@@ -46,11 +48,13 @@ from .schedule import Eval, Schedule
 from .scheduler import Scheduler, StepOutput, known_class
 from .solver import NoiseSource, Solver, State
 from .space import VE, VP, Flow, Level
+from .tables import AysSchedules
 from .unipc import UniPCMultistepScheduler
 
 __all__ = [
     "VE",
     "VP",
+    "AysSchedules",
     "Config",
     "DDIMScheduler",
     "DDPMScheduler",
@@ -77,6 +81,7 @@ __all__ = [
     "from_pretrained",
     "known_class",
     "names",
+    "schedules",
 ]
 
 

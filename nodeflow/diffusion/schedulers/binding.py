@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import torch
 
+from . import schedules
 from .config import MENUS, Config, check_option, given_values, refuse
 from .prediction import Prediction
 from .request import Numbers, Request, read_request
@@ -67,6 +68,7 @@ class Binding:
         timesteps: Numbers | None = None,
         sigmas: Numbers | None = None,
         mu: float | None = None,
+        levels: str | None = None,
     ) -> Schedule:
         """Lay the noise levels of one run.
 
@@ -75,6 +77,7 @@ class Binding:
             timesteps: The timesteps themselves, falling, [n]; or else
             sigmas: The noise levels themselves, falling, the end (mostly 0) included, [n + 1].
             mu: Logarithm of the flow shift, where the configuration asks for a dynamic one.
+            levels: A name of `schedules.names()`: lay the steps in that way, whatever the configuration says.
 
         Raises:
             ScheduleError: NF410 where not exactly one of the three is given, or it is not valid.
@@ -82,7 +85,13 @@ class Binding:
         train, where = self.config.num_train_timesteps, type(self).__name__
         if mu is not None and not self.asks("use_dynamic_shifting"):
             refuse("mu is given but use_dynamic_shifting is off", where=where, fix="switch it on, or leave mu out")
-        return self._laid(self.nodes(read_request(num_inference_steps, timesteps, sigmas, mu, train, where)))
+        request = read_request(num_inference_steps, timesteps, sigmas, mu, train, where)
+        if levels is not None:
+            if num_inference_steps is None:
+                refuse(f"{levels} lays a number of steps", where=where, fix="give num_inference_steps alone")
+            k = schedules.sigmas(levels, self.trained_levels(mu), request.n)
+            request = replace(request, sigmas=k, shifted=True)
+        return self._laid(self.nodes(request))
 
     def solver(self, schedule: Schedule, **options: Any) -> Solver:
         """The pure function that walks a schedule.
@@ -129,6 +138,10 @@ class Binding:
     def nodes(self, request: Request) -> Nodes:
         """The points of a run."""
         raise NotImplementedError
+
+    def trained_levels(self, mu: float | None = None) -> np.ndarray:
+        """The noise levels the model was trained at, rising, [T]; mu: logarithm of the shift of a flow."""
+        return self.space.ks
 
     def nodes_of_training(self) -> Nodes:
         """The points of a run through every timestep."""

@@ -95,6 +95,12 @@ class EulerDiscreteScheduler(KScheduler):
             refuse(what, where=type(self).__name__, fix="give sigmas")
         return super().nodes(request)
 
+    def trained_levels(self, mu: float | None = None) -> np.ndarray:
+        c = self.config
+        if self.continuous and c.sigma_min and c.sigma_max:
+            return np.geomspace(c.sigma_min, c.sigma_max, c.num_train_timesteps)
+        return super().trained_levels(mu)
+
     def joined(self, t: np.ndarray, k: np.ndarray) -> Nodes:
         if self.continuous:
             t = 0.25 * np.log(k[:-1])

@@ -221,17 +221,20 @@ class ExponentialScheduler(TableScheduler):
 
     def flow_levels(self, request: Request) -> tuple[np.ndarray, np.ndarray]:
         """Timesteps, [n], and noise levels, [n] or with the end [n + 1], of a flow-matching model."""
-        if request.timesteps is not None or (request.sigmas is not None and self.warp):
+        if request.timesteps is not None or (request.sigmas is not None and self.warp and not request.shifted):
             what = "a flow takes a number of steps, or sigmas without a warp"
             refuse(what, where=type(self).__name__, fix="leave timesteps and warps out")
         train = self.config.num_train_timesteps
-        if self.warp:
+        if self.warp and not request.shifted:
             k = self.warped(float(self.vp.ks[-1]), float(self.vp.ks[0]), request.n)
             k = k / (1 + k)
             return k * train, k
         k = self.flow_base(request.n) if request.sigmas is None else request.sigmas
-        k = self.below_one(shifted(k, self.shift(request.mu)))
+        k = self.below_one(k if request.shifted else shifted(k, self.shift(request.mu)))
         return (k[k > 0] * train, k)
+
+    def trained_levels(self, mu: float | None = None) -> np.ndarray:
+        return shifted(self.space.ks, self.shift(mu)) if self.config.use_flow_sigmas else self.space.ks
 
     def flow_base(self, n: int) -> np.ndarray:
         """n falling noise levels before any shift, float64, [n]."""

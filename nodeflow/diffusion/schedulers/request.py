@@ -23,12 +23,14 @@ class Request:
         timesteps: The timesteps, falling, float64, [n].
         sigmas: The noise levels, falling, float64, with the end [n + 1]; a flow may leave out the end 0.
         mu: Logarithm of the shift of a flow.
+        shifted: Whether the noise levels stand as they are, no shift of a flow to come.
     """
 
     n: int
     timesteps: np.ndarray | None = None
     sigmas: np.ndarray | None = None
     mu: float | None = None
+    shifted: bool = False
 
 
 def read_request(

@@ -52,6 +52,10 @@ class Space(Protocol):
 
     steps: int
 
+    @property
+    def ks(self) -> np.ndarray:
+        """The noise levels of training, rising, [T]."""
+
     def level(self, k: float) -> Level:
         """The level with noise k."""
 
@@ -134,6 +138,11 @@ class Flow:
 
     def __init__(self, steps: int) -> None:
         self.steps = steps
+
+    @cached_property
+    def ks(self) -> np.ndarray:
+        """k at each timestep 1 … T, rising, float64, [T]."""
+        return np.arange(1, self.steps + 1) / self.steps
 
     def level(self, k: float) -> Level:
         return Level(1.0 - k, k)
