@@ -22,6 +22,7 @@ HEAVY = {"torch", "transformers", "diffusers", "numpy", "PIL", "safetensors", "P
         "nodeflow.execution",
         "nodeflow.diffusion",
         "nodeflow.cli",
+        "nodeflow.worker",
     ],
 )
 def test_a_part_loads_nothing_heavy(part: str) -> None:

@@ -1,0 +1,5 @@
+"""`python -m nodeflow.worker` is the child."""
+
+from .worker import main
+
+main()

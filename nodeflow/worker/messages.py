@@ -1,0 +1,185 @@
+"""What parent and worker say to each other: plain data, nothing that could be called.
+
+Commands go to the worker, replies come back. What a run says is named by its job; a node by its name in the graph.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from ..errors import Fault
+
+
+class Message(msgspec.Struct, frozen=True, tag=True, array_like=True):
+    """Base of all messages; the tag on the wire is the class's name."""
+
+
+class Run(Message, frozen=True):
+    """Run a graph, after those that were asked for before.
+
+    Args:
+        job: The name of the run.
+        graph: Its document, as JSON.
+        path: The file it belongs to: reasons are told compared with the last run of the same file.
+        folder: Where nodes that save write.
+        wanted: The outputs or nodes asked for; empty = all.
+    """
+
+    job: str
+    graph: str
+    path: str = ""
+    folder: str = "."
+    wanted: tuple[str, ...] = ()
+
+
+class Cancel(Message, frozen=True):
+    """Stop a job within a step, or drop it before it starts."""
+
+    job: str
+
+
+class Look(Message, frozen=True):
+    """Say what is wrong with a graph, and what a run of it would do. Only the newest one is answered."""
+
+    serial: int
+    graph: str
+    path: str = ""
+    folder: str = "."
+
+
+class Ping(Message, frozen=True):
+    """Are you there? Answered while a node computes, too."""
+
+    serial: int
+
+
+class Quit(Message, frozen=True):
+    """End, whatever is running."""
+
+
+class Picture(msgspec.Struct, frozen=True, array_like=True):
+    """A picture as the bytes of a file, "PNG" or "JPEG"."""
+
+    data: bytes
+    width: int
+    height: int
+    format: str = "PNG"
+
+
+class Ready(Message, frozen=True):
+    """The worker can run graphs now."""
+
+    pid: int
+    device: str
+    dtype: str
+
+
+class JobStarted(Message, frozen=True):
+    """A run begins, of at most this many steps."""
+
+    job: str
+    steps: int
+
+
+class NodeStarted(Message, frozen=True):
+    """A node is called."""
+
+    job: str
+    node: str
+
+
+class Progress(Message, frozen=True):
+    """A node has done `step` of `total`; the picture, where there is one, shows how far it is."""
+
+    job: str
+    node: str
+    step: int
+    total: int
+    picture: Picture | None = None
+
+
+class NodeLog(Message, frozen=True):
+    """A line for the user, from a node; `node` is empty for one about the run."""
+
+    job: str
+    node: str
+    text: str
+
+
+class NodeFinished(Message, frozen=True):
+    """A node's result is there; `cached` names the tier it came from, empty when the node ran."""
+
+    job: str
+    node: str
+    seconds: float
+    cached: str = ""
+    bytes: int = 0
+
+
+class NodeFailed(Message, frozen=True):
+    """A node failed, or was skipped because its source failed."""
+
+    job: str
+    node: str
+    fault: Fault
+
+
+class Output(Message, frozen=True):
+    """A result of the graph.
+
+    Args:
+        job: The run.
+        name: The output's public name.
+        port: Where it came from, "node.port".
+        text: The value in a few words.
+        pictures: The pictures of a batch, whole, each with the graph that makes it inside.
+    """
+
+    job: str
+    name: str
+    port: str
+    text: str
+    pictures: tuple[Picture, ...] = ()
+
+
+class JobFinished(Message, frozen=True):
+    """A run is over: what each node did as (node, status, seconds), and what went wrong."""
+
+    job: str
+    seconds: float
+    cancelled: bool = False
+    faults: tuple[Fault, ...] = ()
+    nodes: tuple[tuple[str, str, float], ...] = ()
+
+
+class NodeState(msgspec.Struct, frozen=True, array_like=True):
+    """What a run would do with a node: `status` as in a plan, and why, in words."""
+
+    node: str
+    status: str
+    tier: str = ""
+    reason: str = ""
+
+
+class Seen(Message, frozen=True):
+    """The answer to `Look`: all that is wrong, and what each node that is needed would do."""
+
+    serial: int
+    faults: tuple[Fault, ...] = ()
+    states: tuple[NodeState, ...] = ()
+
+
+class Pong(Message, frozen=True):
+    """Yes."""
+
+    serial: int
+
+
+Command = Run | Cancel | Look | Ping | Quit
+Answer = Ready | Seen | Pong
+Told = JobStarted | NodeStarted | Progress | NodeLog | NodeFinished | NodeFailed | Output | JobFinished
+Reply = Answer | Told
+
+encode = msgspec.msgpack.Encoder().encode
+decode_command = msgspec.msgpack.Decoder(Command).decode
+decode_reply = msgspec.msgpack.Decoder(Reply).decode
