@@ -57,6 +57,20 @@ def atomic_create(path: str | os.PathLike[str], data: bytes) -> None:
 
 
 @contextlib.contextmanager
+def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A temporary file beside `path` that replaces it when the block ends well, for content that is not in memory.
+
+    Raises:
+        NodeflowError: NF108, as `atomic_write`.
+    """
+    target = Path(os.path.realpath(path))
+    with _explained(path, 0), _replacing(target, os.replace) as temporary:
+        yield temporary
+        with open(temporary, "rb+") as file:
+            os.fsync(file.fileno())
+
+
+@contextlib.contextmanager
 def _explained(path: str | os.PathLike[str], size: int) -> Iterator[None]:
     try:
         yield
@@ -65,8 +79,9 @@ def _explained(path: str | os.PathLike[str], size: int) -> Iterator[None]:
     except (OSError, ValueError) as error:
         number = getattr(error, "errno", None) or 0
         why, fix = _CAUSES.get(number, (getattr(error, "strerror", None) or str(error), "try another folder"))
+        needed = f"{_size(size)} needed; " if size else ""
         kept = "the old file is kept" if _exists(path) else "nothing was written"
-        raise NodeflowError("NF108", f"{why}: {_size(size)} needed; {kept}", where=str(path), fix=fix) from error
+        raise NodeflowError("NF108", f"{why}: {needed}{kept}", where=str(path), fix=fix) from error
 
 
 def _exists(path: str | os.PathLike[str]) -> bool:
@@ -76,12 +91,18 @@ def _exists(path: str | os.PathLike[str]) -> bool:
 
 
 def _write(target: Path, data: bytes, move: Callable[[Path, Path], None]) -> None:
+    with _replacing(target, move) as temporary, open(temporary, "xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextlib.contextmanager
+def _replacing(target: Path, move: Callable[[Path, Path], None]) -> Iterator[Path]:
+    """The name of a temporary file that is moved to the target at the end of the block, or removed if it failed."""
     temporary = target.parent / f".{target.name[:40]}.{os.urandom(6).hex()}.tmp"
     try:
-        with open(temporary, "xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        yield temporary
         with contextlib.suppress(FileNotFoundError):
             os.chmod(temporary, target.stat().st_mode & 0o777)
         move(temporary, target)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from . import training  # noqa: F401  (its values are stored too)
 from .errors import NodeflowError
 from .values import Value, is_array
 

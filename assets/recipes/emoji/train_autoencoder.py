@@ -10,9 +10,11 @@ import torch
 from torch import Tensor
 
 from nodeflow.diffusion.models.autoencoder_kl import AutoencoderKL
+from nodeflow.diffusion.training.draws import Draw
 from nodeflow.diffusion.training.latents import standardise
-from nodeflow.diffusion.training.loop import Settings, Trainer
+from nodeflow.diffusion.training.loop import Loss, Trainer
 from nodeflow.diffusion.training.pictures import psnr, to_network, vary
+from nodeflow.training import Optimiser, Settings
 
 CONFIG = {
     "_class_name": "AutoencoderKL",
@@ -31,7 +33,9 @@ CONFIG = {
 }
 BATCH = 16
 KL_WEIGHT = 1e-3
-SETTINGS = Settings(steps=2500, learning_rate=1.5e-3, ema_decay=0.998, autocast=torch.bfloat16)
+STEPS = 2500
+OPTIMISER = Optimiser(1.5e-3, "cosine", warmup=100, horizon=STEPS, betas=(0.9, 0.99))
+SETTINGS = Settings(batch=BATCH, ema=0.998, precision="bfloat16")
 
 
 def read_images(work: Path) -> Tensor:
@@ -39,26 +43,27 @@ def read_images(work: Path) -> Tensor:
     return to_network(torch.from_numpy(np.load(work / "pictures.npz")["images"]))
 
 
-def train(work: Path, settings: Settings = SETTINGS, save_every: float = 240.0) -> AutoencoderKL:
+def train(work: Path, save_every: float = 240.0) -> AutoencoderKL:
     """Train, resuming `work/autoencoder.safetensors` if it is there; the averaged network, its latents standardised."""
     images, state = read_images(work), work / "autoencoder.safetensors"
-    torch.manual_seed(settings.seed)
+    torch.manual_seed(SETTINGS.seed)
     net = AutoencoderKL.from_config(CONFIG).to(memory_format=torch.channels_last)
 
-    def loss(generator: torch.Generator) -> Tensor:
-        chosen = torch.randint(len(images), (BATCH,), generator=generator)
-        x = vary(images[chosen], generator).contiguous(memory_format=torch.channels_last)
-        y, posterior = net(x, generator)
+    def task(draw: Draw) -> Loss:
+        chosen = torch.randint(len(images), (BATCH,), generator=draw.generator)
+        x = vary(images[chosen], draw.generator).contiguous(memory_format=torch.channels_last)
+        y, posterior = net(x, draw.generator)
         error = y.float() - x
-        return error.abs().mean() + error.square().mean() + KL_WEIGHT * posterior.kl().mean() / x[0].numel()
+        kl = posterior.kl().mean() / x[0].numel()
+        return Loss(error.abs().mean() + error.square().mean() + KL_WEIGHT * kl)
 
-    trainer = Trainer(net, loss, settings)
+    trainer = Trainer(net, task, OPTIMISER, SETTINGS)
     if state.exists():
         trainer.load(state)
     saved, losses = time.monotonic(), []
-    for step, value in trainer.run():
+    for step, value, *_ in trainer.run(STEPS):
         losses.append(value)
-        if time.monotonic() - saved > save_every or step == settings.steps:
+        if time.monotonic() - saved > save_every or step == STEPS:
             trainer.save(state)
             quality = reconstruction(averaged(trainer), images[:: len(images) // 64])
             print(f"{step:6d}  loss {sum(losses) / len(losses):.4f}  PSNR {quality:.2f} dB", flush=True)

@@ -17,10 +17,13 @@ from nodeflow.diffusion.checkpoints.tokenizer import ClipTokenizer
 from nodeflow.diffusion.models.autoencoder_kl import AutoencoderKL
 from nodeflow.diffusion.models.clip_text import CLIPTextModel
 from nodeflow.diffusion.models.unet2d_condition import UNet2DConditionModel
+from nodeflow.diffusion.schedulers import from_config
+from nodeflow.diffusion.training.draws import Draw
 from nodeflow.diffusion.training.half import halve_linears
 from nodeflow.diffusion.training.latents import encode_all
-from nodeflow.diffusion.training.loop import Settings, Trainer
-from nodeflow.diffusion.training.objectives import Objective, alphas_cumprod, lognormal_timesteps
+from nodeflow.diffusion.training.loop import Loss, Trainer
+from nodeflow.diffusion.training.objectives import DenoisingLoss
+from nodeflow.training import Objective, Optimiser, Settings
 
 WIDTH = 128
 UNET = {
@@ -60,7 +63,10 @@ SCHEDULER = {
     "timestep_spacing": "leading",
 }
 BATCH = 32
-SETTINGS = Settings(steps=5400, learning_rate=1e-3, warmup=150, ema_decay=0.998)
+STEPS = 5400
+OPTIMISER = Optimiser(1e-3, "cosine", warmup=150, horizon=STEPS, betas=(0.9, 0.99))
+SETTINGS = Settings(batch=BATCH, ema=0.998)
+OBJECTIVE = Objective(timesteps="log_normal", mean=0.3, std=1.4)
 
 
 def build(tokenizer: ClipTokenizer) -> nn.ModuleDict:
@@ -94,32 +100,29 @@ class Task:
         self.model, self.latents, self.rows = model, latents, rows
         self.weights = torch.tensor([row["weight"] for row in rows])
         self.ids = token_table(tokenizer, captions.all_captions(rows))
-        table = alphas_cumprod(SCHEDULER["beta_start"], SCHEDULER["beta_end"])
-        self.objective = Objective(table, SCHEDULER["prediction_type"], gamma=None)
-        self.timesteps = lognormal_timesteps(table, mean=0.3, std=1.4)
+        self.objective = DenoisingLoss.of(from_config(SCHEDULER), OBJECTIVE)
 
-    def __call__(self, generator: torch.Generator) -> Tensor:
+    def __call__(self, draw: Draw) -> Loss:
         """The loss of one batch."""
+        generator = draw.generator
         chosen = torch.multinomial(self.weights, BATCH, replacement=True, generator=generator)
         x0 = self.latents[chosen]
         ids = torch.stack([self.ids[captions.draw(self.rows[i], generator)] for i in chosen.tolist()])
-        t = torch.multinomial(self.timesteps, BATCH, replacement=True, generator=generator)
-        noise = torch.randn(x0.shape, generator=generator)
+        t = self.objective.timesteps(BATCH, generator)
+        noise = self.objective.noise(x0, generator)
         unique, where = ids.unique(dim=0, return_inverse=True)
         states = self.model["text_encoder"](unique).last_hidden_state[where]
         x = self.objective.noisy(x0, noise, t).contiguous(memory_format=torch.channels_last)
-        return self.objective.loss(self.model["unet"](x, t, states), x0, noise, t)
+        return Loss(self.objective.loss(self.model["unet"](x, t, states), x0, noise, t).mean())
 
 
-def prepare(
-    work: Path, vae: AutoencoderKL, tokenizer: ClipTokenizer, state: Path, settings: Settings = SETTINGS
-) -> Trainer:
+def prepare(work: Path, vae: AutoencoderKL, tokenizer: ClipTokenizer, state: Path) -> Trainer:
     """The training run, resumed from `state` if it is there."""
-    torch.manual_seed(settings.seed)
+    torch.manual_seed(SETTINGS.seed)
     model = build(tokenizer)
     halve_linears(model)
     task = Task(model, encode_all(vae, read_images(work)), captions.read_rows(work), tokenizer)
-    run = Trainer(model, task, settings)
+    run = Trainer(model, task, OPTIMISER, SETTINGS)
     if state.exists():
         run.load(state)
     return run
@@ -130,9 +133,9 @@ def train(
 ) -> None:
     """Train to the end, saving the state every few minutes; `on_save` is called after each."""
     saved, losses = time.monotonic(), []
-    for step, value in run.run():
+    for step, value, *_ in run.run(STEPS):
         losses.append(value)
-        if time.monotonic() - saved > save_every or step == run.settings.steps:
+        if time.monotonic() - saved > save_every or step == STEPS:
             run.save(state)
             on_save(run)
             print(f"{step:6d}  loss {sum(losses) / len(losses):.4f}", flush=True)

@@ -1,81 +1,132 @@
-"""What a denoiser is asked to predict, how the answers are weighted, and which noise levels are asked about.
+"""What a denoiser is asked to predict, and what its answer costs.
 
-In the variance-preserving space x_t = α_t x₀ + σ_t ε with α² + σ² = 1 and SNR = α² / σ². A network may predict ε,
-x₀ or v = α ε − σ x₀ (Salimans & Ho 2022, "Progressive distillation", appendix D). Min-SNR weights the x₀ error with
-min(SNR, γ) (Hang et al. 2023), which in terms of the prediction reads min(SNR, γ) / SNR for ε, min(SNR, γ) for x₀
-and min(SNR, γ) / (SNR + 1) for v.
+With x_t = α x₀ + σ ε a network may predict
+
+    epsilon          ε
+    sample           x₀
+    v_prediction     α ε − σ x₀                      Salimans & Ho 2022, arXiv 2202.00512, appendix D
+    flow_prediction  ε − x₀                          Lipman et al. 2022, arXiv 2210.02747; Liu et al. 2022, 2209.03003
+    edm              (x₀ − c_skip x) / c_out         Karras et al. 2022, arXiv 2206.00364, equation 8
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import replace
+from typing import Self
 
 import torch
 from torch import Tensor
 
-Prediction = Literal["epsilon", "sample", "v_prediction"]
+from nodeflow.errors import NodeflowError
+from nodeflow.training import Objective
+
+from ..schedulers import Scheduler
+from . import timesteps, weighting
+from .process import Edm, Process, Straight, process_of
+
+PREDICTIONS = ("epsilon", "sample", "v_prediction", "flow_prediction", "edm")
 
 
-def alphas_cumprod(beta_start: float, beta_end: float, T: int = 1000) -> Tensor:
-    """ᾱ_t = ∏ (1 − β_s) of the scaled-linear table, whose √β is linear in t, [T] float32."""
-    betas = torch.linspace(beta_start**0.5, beta_end**0.5, T, dtype=torch.float64) ** 2
-    return (1 - betas).cumprod(0).float()
-
-
-@dataclass(frozen=True)
-class Objective:
-    """The training task at every timestep of a table.
+class DenoisingLoss:
+    """The task of a denoiser: noisy samples in, the weighted squared error of its answers out.
 
     Args:
-        alphas_cumprod: ᾱ_t, [T].
-        prediction: What the network predicts.
-        gamma: γ of min-SNR; None leaves the prediction's squared error as it is.
+        process: How samples are made noisy.
+        objective: Its prediction must be named.
+
+    Raises:
+        NodeflowError: NF410, the prediction is unknown, or of another process.
     """
 
-    alphas_cumprod: Tensor
-    prediction: Prediction = "v_prediction"
-    gamma: float | None = 5.0
+    def __init__(self, process: Process, objective: Objective) -> None:
+        self.process, self.objective = process, objective
+        kind = objective.prediction
+        if kind not in PREDICTIONS:
+            fix = f"choose one of {', '.join(PREDICTIONS)}"
+            raise NodeflowError("NF410", f"there is no prediction {kind!r}", fix=fix)
+        own = {"flow_prediction": Straight, "edm": Edm}.get(kind)
+        if isinstance(process, Straight | Edm) != (own is not None) or (own and not isinstance(process, own)):
+            what = f"{kind} cannot be learnt on a process of the kind {type(process).__name__}"
+            raise NodeflowError("NF410", what, fix="choose a scheduler and a prediction that belong together")
+
+    @classmethod
+    def of(cls, scheduler: Scheduler, objective: Objective) -> Self:
+        """The task of the models that a scheduler samples from; an objective without a prediction takes its own.
+
+        Raises:
+            NodeflowError: NF410, as the class, or the scheduler asks for another prediction.
+        """
+        process = process_of(scheduler)
+        usual = "flow_prediction" if isinstance(process, Straight) else "epsilon"
+        own = usual if usual == "flow_prediction" else scheduler.config.get("prediction_type") or usual
+        if objective.prediction not in ("", own):
+            what = f"the objective predicts {objective.prediction}, but the scheduler reads {own}"
+            raise NodeflowError("NF410", what, fix="leave the prediction to the scheduler, or change the scheduler's")
+        return cls(process, replace(objective, prediction=own))
+
+    def timesteps(self, count: int, generator: torch.Generator) -> Tensor:
+        """Timesteps to ask about, [count]."""
+        return timesteps.draw(self.process, self.objective, count, generator)
+
+    def noise(self, x0: Tensor, generator: torch.Generator) -> Tensor:
+        """ε ~ N(0, I) of the shape and on the device of x₀ [B, C, …].
+
+        With an offset s it is ε + s δ, δ ~ N(0, 1) one number a channel, so that brightness too must be learnt
+        (Guttenberg 2023, "Diffusion with offset noise").
+        """
+        noise = torch.randn(x0.shape, generator=generator)
+        if self.objective.offset:
+            channels = (*x0.shape[:2], *[1] * (x0.ndim - 2))
+            noise = noise + self.objective.offset * torch.randn(channels, generator=generator)
+        return noise.to(x0)
 
     def noisy(self, x0: Tensor, noise: Tensor, t: Tensor) -> Tensor:
-        """x_t = α_t x₀ + σ_t ε, [B, C, H, W]; t is [B], whole numbers."""
-        alpha, sigma = self._alpha_sigma(t, x0)
+        """x_t = α x₀ + σ ε, [B, C, …]; t is [B]."""
+        alpha, sigma = self._levels(t, x0)
         return alpha * x0 + sigma * noise
 
+    def seen(self, x: Tensor, t: Tensor) -> Tensor:
+        """What the network is shown of x_t, [B, C, …]: x itself, or c_in x where the process is EDM's."""
+        if not isinstance(self.process, Edm):
+            return x
+        _, sigma = self._levels(t, x)
+        return x / (sigma**2 + self.objective.sigma_data**2).sqrt()
+
     def target(self, x0: Tensor, noise: Tensor, t: Tensor) -> Tensor:
-        """What the network should answer, [B, C, H, W]."""
-        if self.prediction == "epsilon":
-            return noise
-        if self.prediction == "sample":
-            return x0
-        alpha, sigma = self._alpha_sigma(t, x0)
-        return alpha * noise - sigma * x0
+        """What the network should answer, [B, C, …]."""
+        alpha, sigma = self._levels(t, x0)
+        match self.objective.prediction:
+            case "epsilon":
+                return noise
+            case "sample":
+                return x0
+            case "v_prediction":
+                return alpha * noise - sigma * x0
+            case "flow_prediction":
+                return noise - x0
+        total = sigma**2 + self.objective.sigma_data**2
+        c_skip, c_out = self.objective.sigma_data**2 / total, sigma * self.objective.sigma_data / total.sqrt()
+        return (x0 - c_skip * self.noisy(x0, noise, t)) / c_out
 
     def weight(self, t: Tensor) -> Tensor:
-        """The weight of the prediction's squared error, [B]."""
-        snr = self.snr[t]
-        if self.gamma is None:
-            return torch.ones_like(snr)
-        capped = snr.clamp(max=self.gamma)
-        return {"epsilon": capped / snr, "sample": capped, "v_prediction": capped / (snr + 1)}[self.prediction]
+        """The weight of the answer's squared error at timesteps [B], [B].
 
-    @property
-    def snr(self) -> Tensor:
-        """ᾱ / (1 − ᾱ), [T]."""
-        return self.alphas_cumprod / (1 - self.alphas_cumprod)
+        Raises:
+            NodeflowError: NF410, ε is asked for where there is nothing but noise.
+        """
+        alpha, sigma = self.process.levels(t)
+        snr = ((alpha / sigma) ** 2).clamp(max=1e12)
+        if self.objective.prediction == "epsilon" and bool((snr == 0).any()):
+            what = "a network that predicts noise learns nothing at a timestep without signal"
+            raise NodeflowError("NF410", what, fix="predict v where rescale_betas_zero_snr is on")
+        return weighting.weight(snr, self.objective)
 
     def loss(self, prediction: Tensor, x0: Tensor, noise: Tensor, t: Tensor) -> Tensor:
-        """The weighted mean squared error, a scalar."""
-        error = (prediction.float() - self.target(x0, noise, t)).square().flatten(1).mean(1)
-        return (self.weight(t) * error).mean()
+        """The weighted squared error of each sample, [B] float32."""
+        error = (prediction.float() - self.target(x0, noise, t).float()).square().flatten(1).mean(1)
+        return self.weight(t.to(error.device)) * error
 
-    def _alpha_sigma(self, t: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
-        abar = self.alphas_cumprod[t].to(like).view(-1, *[1] * (like.dim() - 1))
-        return abar.sqrt(), (1 - abar).sqrt()
-
-
-def lognormal_timesteps(alphas_cumprod: Tensor, mean: float, std: float) -> Tensor:
-    """How often to ask about each timestep so that log(σ/α) is normal (Karras et al. 2022, table 1), [T], sum 1."""
-    levels = 0.5 * torch.log((1 - alphas_cumprod) / alphas_cumprod)
-    density = torch.exp(-0.5 * ((levels - mean) / std) ** 2) * torch.gradient(levels)[0]
-    return density / density.sum()
+    def _levels(self, t: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
+        shape = (-1, *[1] * (like.ndim - 1))
+        alpha, sigma = self.process.levels(t.to(like.device))
+        return alpha.to(like.dtype).view(shape), sigma.to(like.dtype).view(shape)
