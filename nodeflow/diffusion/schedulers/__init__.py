@@ -10,7 +10,7 @@ Four small things compose, instead of forty copied classes; read the files in th
 
     binding.py     a published configuration, bound to the four
     scheduler.py   set_timesteps, step, add_noise, … as people know them, on top
-    families.py    how three families of published classes lay their levels
+    families.py    how three families of published classes lay their levels; flows.py: how those of flows do
     ddpm.py, ddim.py, euler.py, …    one solver and its named class each
 
 The pure core:
@@ -39,6 +39,7 @@ from .ddim import DDIMScheduler
 from .ddpm import DDPMScheduler
 from .dpm import DPMSolverMultistepScheduler
 from .euler import EulerAncestralDiscreteScheduler, EulerDiscreteScheduler
+from .flow_match import FlowMatchEulerDiscreteScheduler, FlowMatchHeunDiscreteScheduler
 from .heun import HeunDiscreteScheduler
 from .lms import LMSDiscreteScheduler
 from .noise import Noise
@@ -63,6 +64,8 @@ __all__ = [
     "EulerDiscreteScheduler",
     "Eval",
     "Flow",
+    "FlowMatchEulerDiscreteScheduler",
+    "FlowMatchHeunDiscreteScheduler",
     "HeunDiscreteScheduler",
     "LMSDiscreteScheduler",
     "Level",

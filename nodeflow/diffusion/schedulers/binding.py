@@ -82,10 +82,10 @@ class Binding:
         Raises:
             ScheduleError: NF410 where not exactly one of the three is given, or it is not valid.
         """
-        train, where = self.config.num_train_timesteps, type(self).__name__
+        where = type(self).__name__
         if mu is not None and not self.asks("use_dynamic_shifting"):
             refuse("mu is given but use_dynamic_shifting is off", where=where, fix="switch it on, or leave mu out")
-        request = read_request(num_inference_steps, timesteps, sigmas, mu, train, where)
+        request = read_request(num_inference_steps, timesteps, sigmas, mu, self.top, where)
         if levels is not None:
             if num_inference_steps is None:
                 refuse(f"{levels} lays a number of steps", where=where, fix="give num_inference_steps alone")
@@ -118,6 +118,11 @@ class Binding:
             refuse(f"unknown option {', '.join(unknown)}", where=type(self).__name__, fix=f"it knows {known}")
         return replace(solver, **options)
 
+    @property
+    def top(self) -> float:
+        """The noisiest timestep a model can be told."""
+        return self.config.num_train_timesteps - 1
+
     @cached_property
     def training_schedule(self) -> Schedule:
         """Every timestep of training time, T - 1 down to 0."""
@@ -128,7 +133,7 @@ class Binding:
         where = type(self).__name__
         for key, default in self.defaults.items():
             check_option(key, self.config[key], default, self.menus.get(key, MENUS.get(key)), where)
-        if self.config.num_train_timesteps < 2:
+        if "num_train_timesteps" in self.defaults and self.config.num_train_timesteps < 2:
             refuse("num_train_timesteps is below 2", where=where, fix="give what the model was trained with")
 
     def make_space(self) -> Space:

@@ -12,18 +12,15 @@ from torch import Tensor
 
 from .config import SPACED, TRAINING, WARPED, refuse
 from .families import KScheduler
-from .prediction import noise_of
 from .request import Request
 from .schedule import Nodes
-from .solver import NoiseSource, Solver, State
+from .solver import NoiseSource, Solver, State, slope
 from .space import Level
 
 
 @dataclass(frozen=True)
-class Euler(Solver):
-    """x' = x + (k' - k) d,  d = (x - x0) / k, order 1: the straight line through x0, which is DDIM without noise.
-
-    With churn, x is first raised from k to k_hat = (1 + gamma) k by noise of its own.
+class Churned(Solver):
+    """A solver whose every step may begin by raising x from k to k_hat = (1 + gamma) k with noise of its own.
 
     Args:
         s_churn: How much noise is added over the whole run.
@@ -37,18 +34,28 @@ class Euler(Solver):
     s_tmax: float = math.inf
     s_noise: float = 1.0
 
-    def advance(self, state: State, output: Tensor, noise: NoiseSource) -> State:
-        call, x = self.here(state), state.x
-        k = call.level.k
+    def raised(self, x: Tensor, level: Level, noise: NoiseSource) -> tuple[Tensor, Level]:
+        """x and its level after the churn of a step that begins there."""
         gamma = min(self.s_churn / (len(self.schedule.sigmas) - 1), math.sqrt(2) - 1)
-        level = call.level
-        if gamma > 0 and self.s_tmin <= k <= self.s_tmax:
-            level = Level(1.0, k * (1 + gamma))
-            x = x + self.s_noise * math.sqrt(level.k**2 - k**2) * noise(x)
-        # the model saw k, and v is scaled by the level it saw
-        seen = call.level if self.prediction.kind == "v_prediction" else level
-        x0 = self.prediction.x0(x, output, seen)
-        return replace(state, x=x + (call.target.k - level.k) * noise_of(x, x0, level), estimate=x0)
+        if gamma <= 0 or not self.s_tmin <= level.sigma <= self.s_tmax:
+            return x, level
+        higher = Level(level.alpha, level.sigma * (1 + gamma))
+        return x + self.s_noise * math.sqrt(higher.sigma**2 - level.sigma**2) * noise(x), higher
+
+    def clean(self, x: Tensor, output: Tensor, seen: Level, level: Level) -> Tensor:
+        """x0 of a raised x: the model saw the level before, and all but eps is scaled by the level it saw, [B, ...]."""
+        return self.prediction.x0(x, output, level if self.prediction.kind == "epsilon" else seen)
+
+
+@dataclass(frozen=True)
+class Euler(Churned):
+    """x' = x + (k' - k) d,  d = (x - x0) / k, order 1: the straight line through x0, which is DDIM without noise."""
+
+    def advance(self, state: State, output: Tensor, noise: NoiseSource) -> State:
+        call = self.here(state)
+        x, level = self.raised(state.x, call.level, noise)
+        x0 = self.clean(x, output, call.level, level)
+        return replace(state, x=x + (call.target.sigma - level.sigma) * slope(x, x0, level), estimate=x0)
 
 
 @dataclass(frozen=True)
@@ -64,7 +71,7 @@ class EulerAncestral(Solver):
         up = math.sqrt(max(k2**2 * (k**2 - k2**2), 0)) / k
         down = math.sqrt(max(k2**2 - up**2, 0))
         x0 = self.prediction.x0(x, output, call.level)
-        return replace(state, x=x + (down - k) * noise_of(x, x0, call.level) + up * noise(x), estimate=x0)
+        return replace(state, x=x + (down - k) * slope(x, x0, call.level) + up * noise(x), estimate=x0)
 
 
 class EulerDiscreteScheduler(KScheduler):

@@ -23,19 +23,43 @@ from .schedule import Nodes
 from .scheduler import Scheduler
 from .space import ALMOST_ZERO_SNR, VE, VP, Flow, Level, alphas_cumprod, betas
 from .spacing import spaced
-from .warps import WARPS, shifted
+from .warps import WARPS, shift_of, shifted
 
 
-class TableScheduler(Scheduler):
-    """What the three families share: the table, spacing, warps."""
-
-    space: VP | VE | Flow
-    floor: ClassVar[float] = ALMOST_ZERO_SNR
+class WarpedScheduler(Scheduler):
+    """What families with levels in a row share: a warp between two ends, and steps that each lead to the next level."""
 
     def check(self) -> None:
         super().check()
         if len(asked := [key for key in WARPS if self.asks(key)]) > 1:
             refuse(f"{' and '.join(asked)} exclude each other", where=type(self).__name__, fix="ask for one of them")
+
+    @property
+    def warp(self) -> str | None:
+        """The configuration key of the warp that is on."""
+        return next((key for key in WARPS if self.asks(key)), None)
+
+    def warped(self, largest: float, smallest: float, n: int) -> np.ndarray:
+        """n falling noise levels between two ends, float64, [n].
+
+        Ends that the configuration names come first, even ones it keeps from another class: they are the model's.
+        """
+        largest, smallest = self.config.get("sigma_max") or largest, self.config.get("sigma_min") or smallest
+        return WARPS[self.warp or ""](largest, smallest, n)
+
+    def joined(self, t: np.ndarray, k: np.ndarray) -> Nodes:
+        """Points whose steps each lead to the next level, k: [n + 1]."""
+        if not len(t):
+            refuse("sigmas need a beginning and an end", where=type(self).__name__, fix="end the list with 0")
+        levels = tuple(self.space.level(one) for one in k.astype(float).tolist())
+        return Nodes(t, levels[: len(t)], levels[1 : len(t) + 1], k)
+
+
+class TableScheduler(WarpedScheduler):
+    """What the three families share: the table and spacing."""
+
+    space: VP | VE | Flow
+    floor: ClassVar[float] = ALMOST_ZERO_SNR
 
     def table(self) -> torch.Tensor:
         """alpha² of the model at each timestep, [T]."""
@@ -52,19 +76,6 @@ class TableScheduler(Scheduler):
             refuse(what, where=type(self).__name__, fix="take fewer steps or another timestep_spacing")
         return spaced(c.timestep_spacing, n, last, c.num_train_timesteps, c.steps_offset, beyond)
 
-    @property
-    def warp(self) -> str | None:
-        """The configuration key of the warp that is on."""
-        return next((key for key in WARPS if self.asks(key)), None)
-
-    def warped(self, largest: float, smallest: float, n: int) -> np.ndarray:
-        """n falling noise levels between two ends, float64, [n].
-
-        Ends that the configuration names come first, even ones it keeps from another class: they are the model's.
-        """
-        largest, smallest = self.config.get("sigma_max") or largest, self.config.get("sigma_min") or smallest
-        return WARPS[self.warp or ""](largest, smallest, n)
-
     def refuse_timesteps(self, request: Request) -> None:
         """Timesteps of the caller's own and a warp exclude each other."""
         if request.timesteps is not None and self.warp:
@@ -76,13 +87,6 @@ class TableScheduler(Scheduler):
         t = np.arange(self.config.num_train_timesteps)[::-1]
         k = np.array([*(self.space.k(one) for one in t), 0.0])
         return self.joined(t, k.astype(np.float32))
-
-    def joined(self, t: np.ndarray, k: np.ndarray) -> Nodes:
-        """Points whose steps each lead to the next level, k: [n + 1]."""
-        if not len(t):
-            refuse("sigmas need a beginning and an end", where=type(self).__name__, fix="end the list with 0")
-        levels = tuple(self.space.level(one) for one in k.astype(float).tolist())
-        return Nodes(t, levels[: len(t)], levels[1 : len(t) + 1], k)
 
 
 class VPScheduler(TableScheduler):
@@ -246,9 +250,7 @@ class ExponentialScheduler(TableScheduler):
 
     def shift(self, mu: float | None) -> float:
         """How far a flow is moved towards noise."""
-        if mu is None:
-            return self.config.flow_shift
-        return math.exp(mu) if self.config.time_shift_type == "exponential" else mu
+        return self.config.flow_shift if mu is None else shift_of(mu, self.config.time_shift_type)
 
     def smallest(self, k: np.ndarray) -> float:
         """The level a run ends at where it does not end clean."""

@@ -9,15 +9,15 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from .config import SPACED, TRAINING, WARPED
+from .euler import Churned
 from .families import KScheduler
-from .prediction import noise_of
 from .schedule import Eval, Nodes
-from .solver import NoiseSource, Solver, State
+from .solver import NoiseSource, State, slope
 from .space import Space
 
 
 @dataclass(frozen=True)
-class Heun(Solver):
+class Heun(Churned):
     """Order 2: the slope d = (x - x0) / k at both ends of a step, and the mean of the two.
 
     stage 0   x' = x + (k' - k) d(x, k)
@@ -26,16 +26,18 @@ class Heun(Solver):
 
     def advance(self, state: State, output: Tensor, noise: NoiseSource) -> State:
         call = self.here(state)
-        k, k2 = call.level.k, call.target.k
-        x0 = self.prediction.x0(state.x, output, call.level)
-        slope = noise_of(state.x, x0, call.level)
         if call.stage:
             assert state.anchor is not None
-            (first,), step = state.stages, k2 - self.back(state, 1).k
-            x = state.anchor + step * (first + slope) / 2
+            # as published, the second call draws churn too and leaves it
+            _, begin = self.raised(state.anchor, self.back(state, 1), noise)
+            x0 = self.prediction.x0(state.x, output, call.level)
+            (first,), d = state.stages, slope(state.x, x0, call.level)
+            x = state.anchor + (call.target.sigma - begin.sigma) * (first + d) / 2
             return replace(state, x=x, estimate=x0, stages=(), anchor=None)
-        x = state.x + (k2 - k) * slope
-        return replace(state, x=x, estimate=x0, stages=(slope,), anchor=state.x)
+        x, level = self.raised(state.x, call.level, noise)
+        x0 = self.clean(x, output, call.level, level)
+        d = slope(x, x0, level)
+        return replace(state, x=x + (call.target.sigma - level.sigma) * d, estimate=x0, stages=(d,), anchor=x)
 
 
 def calls_at_both_ends(nodes: Nodes, space: Space) -> Iterator[Eval]:

@@ -6,6 +6,7 @@ With x = alpha x0 + sigma eps and r² = alpha² + sigma²:
     sample       m = x0                        x0 = m
     v_prediction m = (alpha eps - sigma x0)/r  x0 = (alpha x / r - sigma m) / r    arXiv 2202.00512
     flow         m = eps - x0                  x0 = (x - sigma m) / (alpha + sigma)
+    inverted     m = x0 - eps, a flow whose time runs towards data
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ class Prediction:
     """How to read a model's output.
 
     Args:
-        kind: epsilon, sample, v_prediction or flow_prediction.
+        kind: epsilon, sample, v_prediction, flow_prediction or inverted_flow.
         clip: Bound on |x0|, where x0 is clipped.
         quantile: Share of pixels that decides the bound of dynamic thresholding, where it is on.
         largest: The highest bound dynamic thresholding may choose.
@@ -52,6 +53,8 @@ class Prediction:
             return (alpha / level.norm**2) * x - (sigma / level.norm) * output
         if self.kind == "flow_prediction":
             return (x - sigma * output) / (alpha + sigma)
+        if self.kind == "inverted_flow":
+            return (x + sigma * output) / (alpha + sigma)
         return (x - sigma * output) / alpha
 
     def eps(self, x: Tensor, output: Tensor, level: Level) -> Tensor:

@@ -34,9 +34,9 @@ class Request:
 
 
 def read_request(
-    n: int | None, timesteps: Numbers | None, sigmas: Numbers | None, mu: float | None, train: int, where: str
+    n: int | None, timesteps: Numbers | None, sigmas: Numbers | None, mu: float | None, top: float, where: str
 ) -> Request:
-    """A request out of the arguments people give, for a model of `train` timesteps.
+    """A request out of the arguments people give, for a model whose noisiest timestep is `top`.
 
     Raises:
         ScheduleError: NF410 where not exactly one of the three is given, or it is not valid.
@@ -45,8 +45,8 @@ def read_request(
         refuse("exactly one of num_inference_steps, timesteps and sigmas must be given", where=where)
     if timesteps is not None:
         t = _falling(timesteps, "timesteps", where)
-        if t[0] >= train or t[-1] < 0:
-            refuse(f"timesteps leave 0 … {train - 1}", where=where, fix="stay inside")
+        if t[0] > top or t[-1] < 0:
+            refuse(f"timesteps leave 0 … {top:g}", where=where, fix="stay inside")
         return Request(len(t), t, None, mu)
     if sigmas is not None:
         k = _falling(sigmas, "sigmas", where)

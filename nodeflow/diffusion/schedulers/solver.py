@@ -10,6 +10,7 @@ One call of the model a step, so that progress, preview, cancelling and resuming
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import NoReturn
@@ -161,6 +162,20 @@ class Solver:
 def transfer(x0: Tensor, eps: Tensor, target: Level) -> Tensor:
     """x at another level, alpha x0 + sigma eps, [B, ...]."""
     return target.alpha * x0 + target.sigma * eps
+
+
+def noisier(x: Tensor, here: Level, target: Level, z: Tensor) -> Tensor:
+    """x carried on to a noisier level by fresh noise z, [B, ...].
+
+    x' = r x + sqrt(s'² - r² s²) z with r = a' / a: one draw of the forward process from (a, s) to (a', s').
+    """
+    r = target.alpha / here.alpha
+    return r * x + math.sqrt(max(target.sigma**2 - (r * here.sigma) ** 2, 0)) * z
+
+
+def slope(x: Tensor, x0: Tensor, level: Level) -> Tensor:
+    """dx / dk along the straight line from x to its clean sample, (x - x0) / sigma, in VE and on a flow, [B, ...]."""
+    return (x - x0) / level.sigma
 
 
 def doubled(x: Tensor) -> torch.Size:

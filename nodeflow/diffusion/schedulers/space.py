@@ -134,10 +134,18 @@ class VE(Table):
 
 
 class Flow:
-    """Rectified flow: a straight line from data to noise, x = (1 - k) x0 + k eps; t counts k in `steps`."""
+    """Rectified flow: a straight line from data to noise, x = (1 - k) x0 + k eps; t counts k in `steps`.
 
-    def __init__(self, steps: int) -> None:
+    Networks are told t, or k = `k(t)` itself, or 1 - k: that is the network's affair.
+
+    Args:
+        steps: T.
+        inverted: k counts the signal instead: it rises from noise at 0 to data at 1 (Mochi).
+    """
+
+    def __init__(self, steps: int, *, inverted: bool = False) -> None:
         self.steps = steps
+        self.inverted = inverted
 
     @cached_property
     def ks(self) -> np.ndarray:
@@ -145,7 +153,7 @@ class Flow:
         return np.arange(1, self.steps + 1) / self.steps
 
     def level(self, k: float) -> Level:
-        return Level(1.0 - k, k)
+        return Level(k, 1.0 - k) if self.inverted else Level(1.0 - k, k)
 
     def k(self, t: float) -> float:
         return t / self.steps

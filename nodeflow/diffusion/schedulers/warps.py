@@ -47,6 +47,11 @@ def shifted(k: np.ndarray, shift: float) -> np.ndarray:
     return shift * k / (1 + (shift - 1) * k)
 
 
+def shift_of(mu: float, kind: str) -> float:
+    """The shift that a dynamic schedule's mu stands for: e^mu (exponential), or mu itself (linear)."""
+    return math.exp(mu) if kind == "exponential" else mu
+
+
 def stretched(k: np.ndarray, terminal: float) -> np.ndarray:
     """Levels of a flow stretched so that the last one is `terminal`; a single level at pure noise stays."""
     return k if k[-1] == 1 else 1 - (1 - k) / ((1 - k[-1]) / (1 - terminal))

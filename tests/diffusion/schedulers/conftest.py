@@ -27,11 +27,23 @@ class Gaussian:
     def output(cls, x: Tensor, level: Level, kind: str = "epsilon") -> Tensor:
         """What a perfect network of that kind says."""
         x0 = level.alpha * SPREAD**2 / cls.deviation(level) ** 2 * x
-        eps = level.sigma / cls.deviation(level) ** 2 * x
+        return cls.said(x0, level.sigma / cls.deviation(level) ** 2 * x, level, kind)
+
+    @classmethod
+    def jump(cls, x: Tensor, level: Level, kind: str = "epsilon") -> Tensor:
+        """What a perfect consistency model says: x0 is where the ordinary differential equation carries x."""
+        x0 = cls.carried(x, level, Level(1.0, 0.0))
+        return cls.said(x0, (x - level.alpha * x0) / level.sigma, level, kind)
+
+    @staticmethod
+    def said(x0: Tensor, eps: Tensor, level: Level, kind: str) -> Tensor:
+        """Data and noise in the words of a prediction type."""
         if kind == "sample":
             return x0
         if kind == "flow_prediction":
             return eps - x0
+        if kind == "inverted_flow":
+            return x0 - eps
         return eps if kind == "epsilon" else (level.alpha * eps - level.sigma * x0) / level.norm
 
     @classmethod

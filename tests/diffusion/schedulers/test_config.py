@@ -135,6 +135,9 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ),
     ("UniPCMultistepScheduler", {"solver_order": 0}, "from 1"),
     ("UniPCMultistepScheduler", {"shift_terminal": 0.1}, "flows"),
+    ("FlowMatchEulerDiscreteScheduler", {"prediction_type": "epsilon"}, "for flows"),
+    ("FlowMatchEulerDiscreteScheduler", {"shift": 0.0}, "above 0"),
+    ("FlowMatchEulerDiscreteScheduler", {"use_karras_sigmas": True, "use_beta_sigmas": True}, "exclude"),
     ("UniPCMultistepScheduler", {"solver_p": "DDIMScheduler"}, "null"),
 ]
 

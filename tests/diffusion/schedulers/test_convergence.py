@@ -48,6 +48,25 @@ def errors_from_noise(name: str, options: dict[str, Any], gaussian: Any) -> list
     return errors
 
 
+@pytest.mark.parametrize(
+    ("name", "options", "order"),
+    [
+        ("FlowMatchEulerDiscreteScheduler", {"shift": 3.0}, 1),
+        ("FlowMatchEulerDiscreteScheduler", {"invert_sigmas": True}, 1),
+        ("FlowMatchHeunDiscreteScheduler", {"shift": 3.0}, 2),
+    ],
+    ids=str,
+)
+def test_a_solver_of_flows_converges(name: str, options: dict[str, Any], order: int, gaussian: Any) -> None:
+    """All the way from noise to data: a straight line has no singular end."""
+    errors = []
+    for n in STEPS:
+        scheduler = schedulers.from_config(name, **options)
+        schedule = scheduler.schedule(sigmas=np.linspace(1, 0, n + 1))
+        errors.append(gaussian.error(scheduler.solver(schedule), schedule))
+    assert observed_order(errors) == pytest.approx(order, abs=0.1)
+
+
 @pytest.mark.parametrize(("name", "options", "order"), ODE, ids=str)
 def test_a_solver_converges_with_its_order(name: str, options: dict[str, Any], order: int, gaussian: Any) -> None:
     assert observed_order(errors_from_noise(name, options, gaussian)) == pytest.approx(order, abs=0.25)
@@ -119,6 +138,28 @@ def test_a_random_solver_ends_with_the_variance_of_the_data(
     coarse, fine = excess(25), excess(200)
     assert fine < 0.02
     assert fine < coarse / 2
+
+
+RENOISED: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
+    ("FlowMatchEulerDiscreteScheduler", {"stochastic_sampling": True}, {}),
+]
+
+
+@pytest.mark.parametrize(("name", "options", "asked"), RENOISED, ids=str)
+@pytest.mark.parametrize("n", [1, 2, 4, 7])
+def test_a_perfect_consistency_model_needs_one_step(
+    name: str, options: dict[str, Any], asked: dict[str, Any], n: int, gaussian: Any
+) -> None:
+    """Its x0 is where the ordinary differential equation ends: re-noised ever so often, it has the data's variance."""
+    scheduler = schedulers.from_config(name, **options)
+    schedule = scheduler.schedule(n)
+    solver = scheduler.solver(schedule, **asked)
+    x = torch.zeros(1, n + 2, dtype=torch.float64)
+    x[0, 0] = gaussian.deviation(schedule.level(0))
+    state, draws = solver.start(x), Columns()
+    while not solver.done(state):
+        state = solver.step(state, gaussian.jump(state.x, schedule.level(state.index), solver.prediction.kind), draws)
+    assert float(state.x.norm()) == pytest.approx(gaussian.deviation(schedule.level(n)), rel=1e-6)
 
 
 @pytest.mark.parametrize("kind", ["epsilon", "sample", "v_prediction", "flow_prediction"])

@@ -11,8 +11,10 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from nodeflow.diffusion import schedulers
+from nodeflow.diffusion.sampling import begin_at, sample
 from nodeflow.diffusion.schedulers import Noise, Solver, State
 from nodeflow.errors import NodeflowError
+from nodeflow.values import Latent, LatentSpace
 
 Model = Callable[[Tensor, Any], Tensor]
 KINDS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
@@ -134,6 +136,21 @@ def test_an_image_to_image_run_begins_in_the_middle(name: str, model: Model) -> 
         results.append(x)
     assert torch.equal(*results)
     assert results[0].isfinite().all()
+
+
+@pytest.mark.parametrize("name", ["FlowMatchEulerDiscreteScheduler", "FlowMatchHeunDiscreteScheduler"])
+def test_a_flow_from_a_picture_at_full_strength_is_a_flow_from_noise(name: str, model: Model) -> None:
+    """The loop of the product: strength 1 begins at pure noise, whatever the picture; a half keeps half the steps."""
+    solver = bound(name, {"shift": 3.0}, {})
+    picture = torch.randn(1, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    runs = []
+    for data, strength in ((torch.zeros_like(picture), 1.0), (picture, 1.0), (picture, 0.5)):
+        begin = begin_at(solver.schedule, strength)
+        assert begin == (0 if strength == 1 else 4 * solver.schedule.order)
+        latent = Latent(data, LatentSpace("toy", 3, 1))
+        runs.append(sample(model, latent, solver, Noise.seeded(3), begin=begin).latent.data)
+    assert torch.equal(runs[0], runs[1])
+    assert not torch.allclose(runs[1], runs[2])
 
 
 def test_a_run_begins_only_where_a_step_begins() -> None:

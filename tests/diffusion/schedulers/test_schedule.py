@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nodeflow.diffusion import schedulers
+from nodeflow.diffusion.schedulers.flows import FlowScheduler
 from nodeflow.diffusion.schedulers.spacing import spaced
 from nodeflow.diffusion.schedulers.warps import WARPS, beta_quantile, shifted, stretched
 from nodeflow.errors import NodeflowError
@@ -34,12 +35,13 @@ def options_of(name: str) -> dict[str, Any]:
 )
 def test_the_signal_rises_along_a_schedule(name: str, spacing: str, table: str, warp: str | None, n: int) -> None:
     config = {"timestep_spacing": spacing, "beta_schedule": table, **({warp: True} if warp else {})}
-    schedule = schedulers.from_config(name, **config, **options_of(name)).schedule(n)
-    levels = [schedule.level(i).k for i in range(len(schedule) + 1)]
-    assert all(after <= before for before, after in itertools.pairwise(levels))
+    scheduler = schedulers.from_config(name, **config, **options_of(name))
+    schedule = scheduler.schedule(n)
+    levels = [schedule.level(i) for i in range(len(schedule) + 1)]
+    assert all(after.k <= before.k for before, after in itertools.pairwise(levels))
     assert schedule.steps == n
     assert len(schedule.timesteps) == len(schedule) == len(schedule.sigmas) - 1
-    assert np.allclose(schedule.sigmas, levels, rtol=1e-5)
+    assert np.allclose(schedule.sigmas, [scheduler.shown(level) for level in levels], rtol=1e-5)
 
 
 def test_the_three_spacings() -> None:
@@ -96,6 +98,8 @@ def test_timestep_and_noise_level_invert_each_other(name: str) -> None:
 @pytest.mark.parametrize("name", TAKES_SIGMAS)
 def test_a_list_of_sigmas_is_kept(name: str) -> None:
     sigmas = [14.615, 6.475, 3.861, 2.697, 1.886, 1.396, 0.963, 0.652, 0.399, 0.152, 0]
+    if issubclass(schedulers.known_class(name), FlowScheduler):
+        sigmas = [1.0, *(k / (1 + k) for k in sigmas[1:])]
     schedule = schedulers.from_config(name, beta_schedule="scaled_linear").schedule(sigmas=sigmas)
     seen = sorted(set(schedule.sigmas.tolist()), reverse=True)
     assert np.allclose(seen, sigmas)
@@ -130,6 +134,11 @@ WRONG: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("PNDMScheduler", {}, {"timesteps": [900, 500]}),
     ("DPMSolverMultistepScheduler", {}, {"num_inference_steps": 8, "mu": 1.0}),
     ("UniPCMultistepScheduler", {"use_dynamic_shifting": True, "use_flow_sigmas": True}, {"num_inference_steps": 8}),
+    ("FlowMatchEulerDiscreteScheduler", {"use_dynamic_shifting": True}, {"num_inference_steps": 8}),
+    ("FlowMatchEulerDiscreteScheduler", {}, {"num_inference_steps": 8, "mu": 1.0}),
+    ("FlowMatchEulerDiscreteScheduler", {}, {"sigmas": [1.2, 0.5]}),
+    ("FlowMatchEulerDiscreteScheduler", {}, {"timesteps": [1001.0, 500.0]}),
+    ("FlowMatchHeunDiscreteScheduler", {}, {"timesteps": [1000.0, 500.0]}),
 ]
 
 

@@ -18,6 +18,12 @@ from nodeflow.values import SchedulerConfig
 SD: dict[str, Any] = {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012}
 FLOW: dict[str, Any] = {"use_flow_sigmas": True, "prediction_type": "flow_prediction", "flow_shift": 3.0}
 EULER, UNIPC = "EulerDiscreteScheduler", "UniPCMultistepScheduler"
+MATCH = "FlowMatchEulerDiscreteScheduler"
+TABLED = [
+    name
+    for name in schedulers.names()
+    if "beta_start" in schedulers.known_class(name).defaults and name != "PNDMScheduler"
+]
 NAMED = schedules.names()
 VIDEO = "ays_svd"
 OF_A_TABLE = [name for name in NAMED if name != VIDEO]
@@ -39,15 +45,18 @@ def test_levels_fall_from_the_noise_of_the_model_to_the_clean_end(name: str, n: 
     assert len(k) == n + 1 or name == "gits"
 
 
-@pytest.mark.parametrize("scheduler", [name for name in schedulers.names() if name != "PNDMScheduler"])
+@pytest.mark.parametrize("scheduler", TABLED)
 @pytest.mark.parametrize("name", OF_A_TABLE)
 def test_every_scheduler_walks_every_schedule(name: str, scheduler: str) -> None:
     assert np.allclose(sorted(set(levels(name, 9, scheduler))), sorted(levels(name, 9)), rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", OF_A_FLOW)
-def test_a_flow_walks_a_schedule_between_its_own_shifted_ends(name: str) -> None:
-    k = levels(name, 12, UNIPC, **FLOW)
+@pytest.mark.parametrize(("scheduler", "config"), [(UNIPC, FLOW), (MATCH, {"shift": 3.0, "shift_terminal": 0.1})])
+def test_a_flow_walks_a_schedule_between_its_own_shifted_ends(
+    name: str, scheduler: str, config: dict[str, Any]
+) -> None:
+    k = levels(name, 12, scheduler, **config)
     assert (np.diff(k) < 0).all()
     assert k[0] <= 1
     assert k[-1] == 0
