@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import NodeflowError
 from ..values import Conditioning, Latent, Schedule, moved
-from .guidance import NEGATIVE, POSITIVE, ClassifierFree, Guided, network
+from .guidance import NEGATIVE, POSITIVE, ClassifierFree, Guided, Rescaled, network
 from .sampling import Sampled, begin_at, sample, seeds
 from .schedulers import Noise, State
 from .scheduling import bound
@@ -53,7 +53,7 @@ def denoise(
         raise NodeflowError("NF203", "the denoiser follows a prompt; there is none", where="positive", fix="wire one")
     scheduler, laid = bound(schedule)
     prompts = {POSITIVE: moved(positive, device), **({} if negative is None else {NEGATIVE: moved(negative, device)})}
-    free = ClassifierFree(guidance if positive is not None else 1.0, rescale)
+    free = Rescaled(ClassifierFree(guidance if positive is not None else 1.0), rescale)
 
     def on_step(done: int, total: int, state: State) -> None:
         if report is not None:

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ..errors import NodeflowError
 from ..values import Latent
-from .guidance import Denoise
+from .guidance import Call, Denoise, ask
 from .schedulers.noise import Noise
 from .schedulers.schedule import Schedule
 from .schedulers.solver import Solver, State
@@ -126,14 +126,27 @@ def sample(
         noise.restore(resume.random)
     _require_finite(state.x, 0, last - begin)
     while state.index < last:
-        x = repaint.seen(solver.scale(state))
-        state = solver.step(state, denoise(x, solver.timestep(state)), noise)
-        state = replace(state, x=repaint.kept(state.x, schedule, state.index))
+        reply = ask(denoise, _call(solver, state, repaint))
+        state = solver.step(state, reply.prediction, noise)
+        state = replace(state, x=repaint.kept(state.x, schedule, state.index), memory=reply.memory)
         _require_finite(state.x, state.index - begin, last - begin)
         if on_step is not None:
             on_step(state.index - begin, last - begin, state)
     estimate = state.x if state.estimate is None else state.estimate
     return Sampled(replace(latent, data=state.x), replace(latent, data=estimate))
+
+
+def _call(solver: Solver, state: State, repaint: _Repaint) -> Call:
+    return Call(
+        solver.timestep(state),
+        state.x,
+        state.index,
+        len(solver.schedule),
+        solver.here(state).level,
+        solver.prediction,
+        state.memory,
+        shown=lambda x: repaint.seen(solver.scale(replace(state, x=x))),
+    )
 
 
 def _started(latent: Latent, x0: Tensor, noise: Tensor, schedule: Schedule, begin: int, renoise: bool) -> Tensor:

@@ -8,14 +8,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from nodeflow.diffusion import schedulers
 from nodeflow.diffusion.guidance import (
     NEGATIVE,
     POSITIVE,
+    Around,
     ClassifierFree,
-    Guidance,
     Guided,
-    needs_negative,
+    Rescaled,
     network,
+    prompts_wanted,
     unguided,
 )
 from nodeflow.errors import NodeflowError
@@ -40,6 +42,10 @@ def text(value: float, batch: int = 1, length: int = 77) -> Conditioning:
     return Conditioning(torch.full((batch, length, 4), float(value)))
 
 
+def schedule(steps: int = 4):
+    return schedulers.from_config("DDIMScheduler", {}).schedule(steps)
+
+
 @pytest.fixture
 def x() -> Tensor:
     return torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
@@ -55,7 +61,8 @@ def test_what_is_not_wanted_is_not_computed(x, scale, expected, calls):
     toy = Toy()
     found = Guided(toy, {POSITIVE: text(2), NEGATIVE: text(1)}, ClassifierFree(scale))(x, T)
     assert torch.allclose(found, x * expected) and toy.calls == [(2 * calls, 77)]
-    assert needs_negative(ClassifierFree(scale), [999, 0]) == (scale != 1)
+    wanted = {0.0: {NEGATIVE}, 1.0: {POSITIVE}}.get(scale, {NEGATIVE, POSITIVE})
+    assert prompts_wanted(ClassifierFree(scale), schedule()) == wanted
 
 
 def test_at_scale_one_no_negative_prompt_need_be_there(x):
@@ -103,24 +110,23 @@ def test_one_prompt_serves_a_batch_and_others_must_match_it(x):
 def test_rescaling_brings_back_each_samples_deviation(x):
     positive = Conditioning(torch.tensor([2.0, 3.0])[:, None, None].expand(2, 77, 4))
     both = {POSITIVE: positive, NEGATIVE: text(1)}
-    deviation = [Guided(Toy(), both, ClassifierFree(5, phi))(x, T).std((1, 2, 3)) for phi in (0.0, 0.5, 1.0)]
+    deviation = [Guided(Toy(), both, Rescaled(ClassifierFree(5), phi))(x, T).std((1, 2, 3)) for phi in (0.0, 0.5, 1.0)]
     expected = unguided(Toy(), positive)(x, T).std((1, 2, 3))
     assert torch.allclose(deviation[2], expected)
     assert torch.allclose(deviation[1], (deviation[0] + expected) / 2)
 
 
 @dataclass(frozen=True)
-class Late(Guidance):
-    """Guides below a timestep only."""
+class Late(Around):
+    """Guides up to a timestep only."""
 
-    inner: Guidance
     high: float
 
-    def wants(self, t: float) -> tuple[str, ...]:
-        return self.inner.wants(t) if t <= self.high else (POSITIVE,)
+    def wants(self, call):
+        return self.inner.wants(call) if call.t <= self.high else (POSITIVE,)
 
-    def combine(self, predictions, x, t):
-        return self.inner.combine(predictions, x, t)
+    def combine(self, seen, call):
+        return self.inner.combine(seen, call) if call.t <= self.high else seen[POSITIVE]
 
 
 def test_a_guidance_may_want_less_at_some_times(x):
@@ -129,7 +135,8 @@ def test_a_guidance_may_want_less_at_some_times(x):
     assert torch.equal(denoise(x, torch.tensor(500)), 2 * x)
     assert torch.equal(denoise(x, torch.tensor(300)), 4 * x)
     assert toy.calls == [(2, 77), (4, 77)]
-    assert needs_negative(late, [500, 300]) and not needs_negative(late, [500, 450])
+    assert prompts_wanted(late, schedule()) == {NEGATIVE, POSITIVE}
+    assert prompts_wanted(Late(ClassifierFree(3), -1), schedule()) == {POSITIVE}
 
 
 def test_a_network_computes_in_its_own_format(x):

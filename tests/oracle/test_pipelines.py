@@ -15,7 +15,7 @@ from nodeflow.diffusion import schedulers
 from nodeflow.diffusion.checkpoints import open_model
 from nodeflow.diffusion.checkpoints.load import load_weights
 from nodeflow.diffusion.checkpoints.tokenizer import load_tokenizer
-from nodeflow.diffusion.guidance import ClassifierFree, Guided, network, unguided
+from nodeflow.diffusion.guidance import ClassifierFree, Guided, Rescaled, network, unguided
 from nodeflow.diffusion.latents import blanked, empty, to_image, to_latent, with_mask
 from nodeflow.diffusion.sampling import begin_at, sample, seeds
 from nodeflow.diffusion.text import encode
@@ -80,9 +80,9 @@ class Model:
     def encode(self, text: str, **options: Any) -> Any:
         return encode([text], self.tokenizer, self.text, weighting="none", **options)
 
-    def denoise(self, **options: Any) -> Any:
+    def denoise(self, around: Any = lambda inner: inner) -> Any:
         conditionings = {"positive": self.encode(PROMPT), "negative": self.encode(NEGATIVE)}
-        return Guided(network(self.unet), conditionings, ClassifierFree(GUIDANCE, **options))
+        return Guided(network(self.unet), conditionings, around(ClassifierFree(GUIDANCE)))
 
     def pipeline(self, kind: str, name: str, options: dict[str, Any]) -> Any:
         """A reference pipeline that shares its networks with the others of this checkpoint."""
@@ -178,7 +178,7 @@ def test_text_to_image_without_guidance_and_rescaled(model):
     plain = sample(unguided(network(model.unet), model.encode(PROMPT)), start, solver, noise(generator()))
     expected = model.expected("StableDiffusionPipeline", name, {}, guidance_scale=1.0)
     agree(to_image(model.vae, plain.latent).data, expected)
-    rescaled = sample(model.denoise(rescale=0.7), start, solver, noise(generator()))
+    rescaled = sample(model.denoise(lambda inner: Rescaled(inner, 0.7)), start, solver, noise(generator()))
     expected = model.expected("StableDiffusionPipeline", name, {}, guidance_rescale=0.7)
     agree(to_image(model.vae, rescaled.latent).data, expected)
 

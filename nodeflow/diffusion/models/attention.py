@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .kernels import Linear, linear
+from .perturbation import Change, Changes, change_of
 
 
 class Attention(nn.Module):
@@ -36,20 +37,26 @@ class Attention(nn.Module):
         self.to_v = Linear(context_channels or channels, channels, bias)
         self.to_out = nn.ModuleList([Linear(channels, channels)])
 
-    def forward(self, x: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, context: Tensor | None = None, mask: Tensor | None = None, change: Change | None = None
+    ) -> Tensor:
         """Let tokens read from a context.
 
         Args:
             x: Tokens, [B, N, C].
             context: Tokens to read, [B, M, D]; None reads `x` itself.
             mask: Added to the scores or, boolean, True where reading is allowed; broadcasts to [B, heads, N, M].
+            change: What is to be done inside, for self-attention only.
 
         Returns:
             Tokens, [B, N, C].
         """
         context = x if context is None else context
         q, k, v = (self._split(p) for p in (self.to_q(x), self.to_k(context), self.to_v(context)))
-        read = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        if change is None:
+            read = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        else:
+            read = change.attention(q, k, v, mask)
         return self.to_out[0](read.transpose(1, 2).flatten(2))
 
     def _split(self, tokens: Tensor) -> Tensor:
@@ -64,6 +71,8 @@ class AttentionBlock(Attention):
         output_scale: What the sum of both branches is divided by.
     """
 
+    attends_to_itself = True
+
     def __init__(
         self, channels: int, head_channels: int, groups: int | None, eps: float, output_scale: float = 1.0
     ) -> None:
@@ -71,11 +80,15 @@ class AttentionBlock(Attention):
         self.output_scale = output_scale
         self.group_norm = nn.GroupNorm(groups, channels, eps) if groups else None
 
-    def forward(self, x: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
+    def forward(  # type: ignore[override]
+        self, x: Tensor, context: Tensor | None = None, mask: Tensor | None = None, changes: Changes | None = None
+    ) -> Tensor:
         """[B, C, H, W] -> [B, C, H, W]; `context` and `mask` are not read."""
+        change = change_of(changes, self, x)
         h = x if self.group_norm is None else self.group_norm(x)
-        h = to_pixels(super().forward(to_tokens(h)), x)
-        return x + h if self.output_scale == 1 else (x + h) / self.output_scale
+        h = to_pixels(super().forward(to_tokens(h), change=change), x)
+        y = x + h if self.output_scale == 1 else (x + h) / self.output_scale
+        return y if change is None else change.passed(x, y)
 
 
 class GEGLU(nn.Module):
@@ -126,6 +139,7 @@ class BasicTransformerBlock(nn.Module):
     ) -> None:
         super().__init__()
         self.only_cross_attention = only_cross_attention
+        self.attends_to_itself = not only_cross_attention
         self.norm1 = nn.LayerNorm(channels)
         self.attn1 = Attention(channels, heads, context_channels if only_cross_attention else None)
         self.norm2 = nn.LayerNorm(channels)
@@ -133,12 +147,15 @@ class BasicTransformerBlock(nn.Module):
         self.norm3 = nn.LayerNorm(channels)
         self.ff = FeedForward(channels)
 
-    def forward(self, x: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, context: Tensor | None = None, mask: Tensor | None = None, change: Change | None = None
+    ) -> Tensor:
         """[B, N, C], reading `context` [B, M, D] where `mask` allows -> [B, N, C]."""
         first = (context, mask) if self.only_cross_attention else (None, None)
-        x = x + self.attn1(self.norm1(x), *first)
-        x = x + self.attn2(self.norm2(x), context, mask)
-        return x + self.ff(self.norm3(x))
+        y = x + self.attn1(self.norm1(x), *first, change)
+        y = y + self.attn2(self.norm2(y), context, mask)
+        y = y + self.ff(self.norm3(y))
+        return y if change is None else change.passed(x, y)
 
 
 class PointwiseConv(nn.Conv2d):
@@ -181,11 +198,13 @@ class Transformer2DModel(nn.Module):
             BasicTransformerBlock(channels, heads, context_channels, only_cross_attention) for _ in range(layers)
         )
 
-    def forward(self, x: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, context: Tensor | None = None, mask: Tensor | None = None, changes: Changes | None = None
+    ) -> Tensor:
         """[B, C, H, W], reading `context` [B, M, D] where `mask` allows -> [B, C, H, W]."""
         tokens = self.proj_in(to_tokens(self.norm(x)))
         for block in self.transformer_blocks:
-            tokens = block(tokens, context, mask)
+            tokens = block(tokens, context, mask, change_of(changes, block, x))
         return x + to_pixels(self.proj_out(tokens), x)
 
 

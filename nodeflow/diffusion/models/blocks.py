@@ -8,6 +8,8 @@ from itertools import zip_longest
 import torch
 from torch import Tensor, nn
 
+from .perturbation import Changes
+
 
 class DownBlock(nn.Module):
     """Layers of one resolution, then a step down.
@@ -33,6 +35,7 @@ class DownBlock(nn.Module):
         context: Tensor | None = None,
         mask: Tensor | None = None,
         skips: list[Tensor] | None = None,
+        changes: Changes | None = None,
     ) -> Tensor:
         """Transform features and remember them.
 
@@ -42,6 +45,7 @@ class DownBlock(nn.Module):
             context: Tokens of the text, [B, M, D].
             mask: Which tokens may be read.
             skips: Takes the output of every layer, for the way up.
+            changes: What is to be done inside the attention blocks.
 
         Returns:
             Features, [B, C', H/2, W/2].
@@ -49,7 +53,7 @@ class DownBlock(nn.Module):
         for resnet, attend in zip_longest(self.resnets, self.attentions):
             x = resnet(x, temb)
             if attend is not None:
-                x = attend(x, context, mask)
+                x = attend(x, context, mask, changes)
             if skips is not None:
                 skips.append(x)
         for downsample in self.downsamplers:
@@ -72,13 +76,18 @@ class MidBlock(nn.Module):
         self.attentions = nn.ModuleList(attentions)
 
     def forward(
-        self, x: Tensor, temb: Tensor | None = None, context: Tensor | None = None, mask: Tensor | None = None
+        self,
+        x: Tensor,
+        temb: Tensor | None = None,
+        context: Tensor | None = None,
+        mask: Tensor | None = None,
+        changes: Changes | None = None,
     ) -> Tensor:
         """[B, C, H, W] -> [B, C, H, W]; arguments as in `DownBlock`."""
         x = self.resnets[0](x, temb)
         for resnet, attend in zip_longest(self.resnets[1:], self.attentions):
             if attend is not None:
-                x = attend(x, context, mask)
+                x = attend(x, context, mask, changes)
             x = resnet(x, temb)
         return x
 
@@ -107,6 +116,7 @@ class UpBlock(nn.Module):
         context: Tensor | None = None,
         mask: Tensor | None = None,
         skips: list[Tensor] | None = None,
+        changes: Changes | None = None,
     ) -> Tensor:
         """Join features with those remembered on the way down, and transform them.
 
@@ -116,6 +126,7 @@ class UpBlock(nn.Module):
             context: Tokens of the text, [B, M, D].
             mask: Which tokens may be read.
             skips: Each layer takes the last one and removes it.
+            changes: What is to be done inside the attention blocks.
 
         Returns:
             Features, [B, C', 2H, 2W], or of the size of the next skip.
@@ -125,7 +136,7 @@ class UpBlock(nn.Module):
                 x = torch.cat([x, skips.pop()], dim=1)
             x = resnet(x, temb)
             if attend is not None:
-                x = attend(x, context, mask)
+                x = attend(x, context, mask, changes)
         size: Sequence[int] | None = skips[-1].shape[-2:] if skips else None
         for upsample in self.upsamplers:
             x = upsample(x, temb, size)

@@ -20,6 +20,7 @@ from .base import Count, Eps, Levels, Probability, Width
 from .blocks import DownBlock, MidBlock, UpBlock
 from .embeddings import ClassEmbedType, timestep_embedding, timestep_vector
 from .layers import Activation, Downsample2D, ResnetBlock2D, Upsample2D, activation
+from .perturbation import Changes
 
 
 class UNetConfig(base.LevelConfig, frozen=True, kw_only=True):
@@ -166,6 +167,7 @@ class UNet(base.Model):
         mask: Tensor | None = None,
         down_residuals: Sequence[Tensor] | None = None,
         mid_residual: Tensor | None = None,
+        changes: Changes | None = None,
     ) -> Tensor:
         """Down, middle and up.
 
@@ -176,6 +178,7 @@ class UNet(base.Model):
             mask: Which tokens may be read, boolean, [B, 1, 1, M].
             down_residuals: Added to the skips, one for each (Zhang et al. 2023, ControlNet).
             mid_residual: Added after the middle.
+            changes: What is to be done inside the attention blocks.
 
         Returns:
             [B, C_out, H, W].
@@ -184,15 +187,15 @@ class UNet(base.Model):
         x = self.conv_in(2 * x - 1 if self._c.center_input_sample else x)
         skips = [x]
         for block in self.down_blocks:
-            x = block(x, temb, context, mask, skips)
+            x = block(x, temb, context, mask, skips, changes)
         if down_residuals is not None:
             skips = _sums(skips, down_residuals)
         if self.mid_block is not None:
-            x = self.mid_block(x, temb, context, mask)
+            x = self.mid_block(x, temb, context, mask, changes)
         if mid_residual is not None:
             x = x + mid_residual
         for block in self.up_blocks:
-            x = block(x, temb, context, mask, skips)
+            x = block(x, temb, context, mask, skips, changes)
         return self.conv_out(self.conv_act(self.conv_norm_out(x)))
 
 

@@ -10,6 +10,7 @@ from .attention import AttentionBlock
 from .base import Count, Levels, Width
 from .blocks import MidBlock
 from .embeddings import ClassEmbedType, TimestepEmbedding, class_embedding
+from .perturbation import Changes
 from .unet import UNet, UNetConfig
 
 DownType = Literal["DownBlock2D", "AttnDownBlock2D", "ResnetDownsampleBlock2D"]
@@ -67,13 +68,20 @@ class UNet2DModel(UNet):
         self.time_embedding = TimestepEmbedding(first, c.time_channels)
         self.class_embedding = class_embedding(c.class_embed_type, c.num_class_embeds, first, c.time_channels)
 
-    def forward(self, sample: Tensor, timestep: Tensor | float | int, class_labels: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        sample: Tensor,
+        timestep: Tensor | float | int,
+        class_labels: Tensor | None = None,
+        changes: Changes | None = None,
+    ) -> Tensor:
         """Predict from a noisy sample.
 
         Args:
             sample: [B, C_in, H, W].
             timestep: A number, a scalar tensor or [B].
             class_labels: [B]: integers for learned classes, numbers for `timestep`, [B, D] for `identity`.
+            changes: What is to be done inside the attention blocks; see `perturbation.touched`.
 
         Returns:
             [B, C_out, H, W].
@@ -84,7 +92,7 @@ class UNet2DModel(UNet):
         self._require_map(sample, self._c.in_channels)
         emb = self.time_embedding(self._position(timestep, sample))
         labels = self._class_vector(class_labels, sample)
-        return self._walk(sample, emb if labels is None else emb + labels)
+        return self._walk(sample, emb if labels is None else emb + labels, changes=changes)
 
     def _attention(self, block_type: str, level: int, layer: int, up: bool) -> nn.Module | None:
         c, width = self._c, self._c.block_out_channels[level]

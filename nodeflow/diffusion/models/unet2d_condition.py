@@ -19,6 +19,7 @@ from .base import Width
 from .blocks import MidBlock
 from .embeddings import TimestepEmbedding, class_embedding, timestep_embedding
 from .layers import Activation, activation
+from .perturbation import Changes
 from .unet import UNet, UNetConfig
 
 DownType = Literal["DownBlock2D", "CrossAttnDownBlock2D"]
@@ -162,6 +163,7 @@ class UNet2DConditionModel(UNet):
         timestep_cond: Tensor | None = None,
         down_block_additional_residuals: Sequence[Tensor] | None = None,
         mid_block_additional_residual: Tensor | None = None,
+        changes: Changes | None = None,
     ) -> Tensor:
         """Predict noise or velocity from a noisy latent and a text.
 
@@ -175,6 +177,7 @@ class UNet2DConditionModel(UNet):
             timestep_cond: The guidance embedding of a distilled model, [B, G].
             down_block_additional_residuals: From a ControlNet, one for each skip.
             mid_block_additional_residual: From a ControlNet.
+            changes: What is to be done inside the attention blocks; see `perturbation.touched`.
 
         Returns:
             [B, C_out, H, W].
@@ -192,7 +195,8 @@ class UNet2DConditionModel(UNet):
         emb = self.time_embed_act(emb)
         context = self._context(encoder_hidden_states, sample)
         mask = None if encoder_attention_mask is None else encoder_attention_mask.bool()[:, None, None, :]
-        return self._walk(sample, emb, context, mask, down_block_additional_residuals, mid_block_additional_residual)
+        residuals = (down_block_additional_residuals, mid_block_additional_residual)
+        return self._walk(sample, emb, context, mask, *residuals, changes)
 
     def _context(self, tokens: Tensor, sample: Tensor) -> Tensor:
         width = self._c.encoder_hid_dim or self._c.cross_attention_dim

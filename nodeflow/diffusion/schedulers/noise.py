@@ -70,7 +70,8 @@ class Noise:
                 "NF414", f"the saved state holds {len(state)} generators, not {len(self.generators)}", where="noise"
             )
         for generator, saved in zip(self.generators, state, strict=True):
-            generator.set_state(saved.cpu())
+            # torch reads past the end of a row that is a view, and crashes
+            generator.set_state(saved.cpu().clone())
 
 
 def _normal(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:

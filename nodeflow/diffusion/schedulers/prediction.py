@@ -65,6 +65,16 @@ class Prediction:
             return (level.alpha / level.norm) * output + (level.sigma / level.norm**2) * x
         return noise_of(x, self.raw_x0(x, output, level), level)
 
+    def slope(self, level: Level) -> float:
+        """How much the model's output grows with x0 while x stays."""
+        if self.kind == "sample":
+            return 1.0
+        if self.kind == "v_prediction":
+            return -level.norm / level.sigma
+        if self.kind == "flow_prediction":
+            return -(level.alpha + level.sigma) / level.sigma
+        return -level.alpha / level.sigma
+
     def bound(self, x0: Tensor) -> Tensor:
         """x0 inside its bounds, [B, ...]."""
         if self.quantile is not None:

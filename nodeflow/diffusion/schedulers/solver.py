@@ -11,8 +11,8 @@ One call of the model a step, so that progress, preview, cancelling and resuming
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
 import torch
@@ -41,6 +41,7 @@ class State:
         history: What a multistep solver remembers, oldest first.
         stages: What the calls of an unfinished step have brought.
         anchor: x at the beginning of that step, or of the last one where a corrector will need it.
+        memory: What the guidance of the run remembers; solvers pass it on.
     """
 
     x: Tensor
@@ -50,6 +51,7 @@ class State:
     history: tuple[Tensor, ...] = ()
     stages: tuple[Tensor, ...] = ()
     anchor: Tensor | None = None
+    memory: Mapping[str, Tensor] = field(default_factory=dict)
 
     def pack(self) -> tuple[dict[str, Tensor], dict[str, int]]:
         """The state as named tensors, copies of their own, and named numbers: ready for a safetensors file."""
@@ -60,6 +62,7 @@ class State:
             tensors["anchor"] = self.anchor
         tensors |= {f"history.{i}": tensor for i, tensor in enumerate(self.history)}
         tensors |= {f"stages.{i}": tensor for i, tensor in enumerate(self.stages)}
+        tensors |= {f"memory.{name}": tensor for name, tensor in self.memory.items()}
         copies = {name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()}
         return copies, {"index": self.index, "begin": self.begin}
 
@@ -78,6 +81,7 @@ class State:
             series("history"),
             series("stages"),
             tensors.get("anchor"),
+            {name.removeprefix("memory."): tensors[name] for name in tensors if name.startswith("memory.")},
         )
 
 

@@ -1,0 +1,192 @@
+"""A network and its prompts become a denoiser that follows a guidance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from ...errors import NodeflowError
+from ...values import Conditioning
+from ..models.perturbation import Hand, Watch, touched
+from ..schedulers.schedule import Schedule
+from .base import POSITIVE, Ask, Call, Guidance, Inside, Memory
+from .free import ClassifierFree
+
+Denoise = Callable[[Tensor, Tensor], Tensor]
+"""(x [B, C, H, W], t) -> the guided prediction [B, C', H, W]: all that a sampler must know of networks and prompts."""
+
+
+class Predict(Protocol):
+    """A network as a plain function."""
+
+    def __call__(self, x: Tensor, t: Tensor, conditioning: Conditioning | None, hand: Hand | None = None, /) -> Tensor:
+        """(x [B, C, H, W], t, conditioning of the same B) -> prediction [B, C', H, W]."""
+
+
+class Reply(NamedTuple):
+    """What a denoiser says at one call.
+
+    Args:
+        prediction: The one to follow, [B, C', H, W].
+        memory: What the guidance remembers for the next call.
+        unconditional: The unconditional prediction, where it was asked for, [B, C', H, W].
+    """
+
+    prediction: Tensor
+    memory: Memory
+    unconditional: Tensor | None = None
+
+
+def network(net: Any) -> Predict:
+    """A network as a plain function in float32.
+
+    The network computes in the number format and on the device of its weights; x and the prediction stay float32.
+
+    Args:
+        net: `UNet2DConditionModel`, called with (x, t, states); or, without conditioning, any network of (x, t).
+    """
+
+    @torch.no_grad()
+    def predict(x: Tensor, t: Tensor, conditioning: Conditioning | None, hand: Hand | None = None, /) -> Tensor:
+        weights = next(net.parameters())
+        more = {} if hand is None else {"changes": touched(net, hand)}
+        states = () if conditioning is None else (conditioning.states.to(weights),)
+        return net(x.to(weights), t.to(weights.device), *states, **more).to(x)
+
+    return predict
+
+
+@dataclass(frozen=True)
+class Guided:
+    """A denoiser that follows a guidance: (x [B, C, H, W], t) -> the guided prediction [B, C', H, W].
+
+    Prompts of unequal length are not padded, which would change the picture: they are asked for one after the other.
+
+    Args:
+        predict: The network; see `network`.
+        conditionings: By the prompts that the guidance wants; None for a network without conditioning.
+        guidance: How predictions combine.
+        together: Compute predictions in one batch where their prompts are equally long; False takes less memory.
+    """
+
+    predict: Predict
+    conditionings: Mapping[str, Conditioning | None]
+    guidance: Guidance
+    together: bool = True
+
+    def __call__(self, x: Tensor, t: Tensor) -> Tensor:
+        return self.ask(Call(t, x)).prediction
+
+    def both(self, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+        """The guided prediction and the unconditional one, for solvers that step with both; see `ask`."""
+        reply = self.ask(Call(t, x), unconditional=True)
+        assert reply.unconditional is not None
+        return reply.prediction, reply.unconditional
+
+    def ask(self, call: Call, unconditional: bool = False) -> Reply:
+        """Answer one call of a run.
+
+        Args:
+            call: The call; parts of a guidance may need to know its level, its place in the run, and what they
+                remembered.
+            unconditional: Give the unconditional prediction too. CFG++ (Chung et al. 2024, arXiv 2406.08070) takes x0
+                from the guided prediction and the noise from this one.
+
+        Raises:
+            NodeflowError: NF203, a prompt is wanted and there is none; NF410, the call does not say enough; NF414,
+                the network cannot do what the guidance wants.
+        """
+        prompt = self.guidance.unconditional
+        asks = dict.fromkeys((*((prompt,) if unconditional else ()), *self.guidance.wants(call)))
+        assert call.x is not None
+        seen = self._answers(tuple(asks), call.shown(call.x), call.t)
+        for name, (its_prompt, x) in self.guidance.further(seen, call).items():
+            seen[name] = self._answers((its_prompt,), call.shown(x), call.t)[its_prompt]
+        guided, memory = self.guidance.combine(seen, call), self.guidance.remember(seen, call)
+        return Reply(guided, memory, seen[prompt] if unconditional else None)
+
+    def _answers(self, asks: tuple[Ask, ...], x: Tensor, t: Tensor) -> dict[Ask, Tensor]:
+        """Every prediction once, in as few batches as the prompts allow; a look inside goes with its prompt."""
+        looks = tuple(ask for ask in asks if isinstance(ask, Inside) and isinstance(ask.touch, Watch))
+        batches: dict[object, dict[Ask, Conditioning | None]] = {}
+        for ask in asks:
+            if ask not in looks:
+                prompt = self._prompt(ask, len(x))
+                batches.setdefault(_shape(prompt) if self.together else ask, {})[ask] = prompt
+        seen: dict[Ask, Tensor] = {}
+        for batch in batches.values():
+            seen |= self._batch(batch, looks, x, t)
+        return seen
+
+    def _batch(
+        self, batch: Mapping[Ask, Conditioning | None], looks: tuple[Inside, ...], x: Tensor, t: Tensor
+    ) -> dict[Ask, Tensor]:
+        rows: dict[Ask, slice] = {ask: slice(i * len(x), (i + 1) * len(x)) for i, ask in enumerate(batch)}
+        touches = [(ask.touch, rows[ask]) for ask in batch if isinstance(ask, Inside)]
+        looks = tuple(look for look in looks if look.prompt in rows)
+        touches += [(look.touch, rows[look.prompt]) for look in looks]
+        given = torch.cat([x] * len(batch)), t, _stacked(list(batch.values()))
+        if not touches:
+            return dict(zip(batch, self.predict(*given).chunk(len(batch)), strict=True))
+        hand = Hand(touches)
+        seen = dict(zip(batch, self.predict(*given, hand).chunk(len(batch)), strict=True))
+        for look in looks:
+            seen[look] = hand.maps[rows[look.prompt].start][:, None].to(x)
+        return seen
+
+    def _prompt(self, ask: Ask, batch: int) -> Conditioning | None:
+        """The conditioning of a prediction, as many as the batch; one prompt serves a whole batch."""
+        name = ask if isinstance(ask, str) else ask.prompt
+        if name not in self.conditionings:
+            raise NodeflowError(
+                "NF203", f"the guidance wants a {name} conditioning and there is none", where=name, fix="wire one"
+            )
+        given = self.conditionings[name]
+        if given is None or len(given.states) == batch:
+            return given
+        if len(given.states) != 1:
+            raise NodeflowError(
+                "NF414",
+                f"{len(given.states)} prompts meet {batch} latents",
+                fix="give one prompt, or as many as there are latents",
+            )
+        pooled = None if given.pooled is None else given.pooled.expand(batch, -1)
+        return Conditioning(given.states.expand(batch, -1, -1), pooled)
+
+
+def unguided(predict: Predict, conditioning: Conditioning | None = None) -> Guided:
+    """A denoiser that follows one prediction."""
+    return Guided(predict, {POSITIVE: conditioning}, ClassifierFree(1.0))
+
+
+def ask(denoise: Denoise, call: Call, unconditional: bool = False) -> Reply:
+    """The reply of any denoiser; a plain function of (x, t) has neither memory nor an unconditional prediction."""
+    if isinstance(denoise, Guided):
+        return denoise.ask(call, unconditional)
+    assert call.x is not None
+    return Reply(denoise(call.shown(call.x), call.t), call.memory)
+
+
+def prompts_wanted(guidance: Guidance, schedule: Schedule) -> set[str]:
+    """The prompts that a run may ask for, so that no other need be encoded."""
+    wanted: set[str] = set()
+    for index, one in enumerate(schedule.evals):
+        asks = guidance.wants(Call(schedule.timesteps[index], None, index, len(schedule), one.level))
+        wanted |= {ask if isinstance(ask, str) else ask.prompt for ask in asks}
+    return wanted
+
+
+def _shape(conditioning: Conditioning | None) -> object:
+    return None if conditioning is None else (conditioning.states.shape, conditioning.pooled is None)
+
+
+def _stacked(asked: list[Conditioning | None]) -> Conditioning | None:
+    given = [one for one in asked if one is not None]
+    if not given:
+        return None
+    pooled = [one.pooled for one in given if one.pooled is not None]
+    return Conditioning(torch.cat([one.states for one in given]), torch.cat(pooled) if pooled else None)

@@ -1,0 +1,169 @@
+"""Looking into a network, and weakening it on purpose, for one prediction at a time.
+
+Guidance that needs no second model moves away from what the same network predicts when it is hampered: its
+self-attention replaced by the identity (PAG), its queries blurred (SEG), a block left out (SLG). `touched` turns
+this, said with published names, into what the blocks of one network look up while they compute. The network itself is
+never written to; without a touch a block tests one argument for None.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nodeflow.errors import NodeflowError
+
+MIDDLE = ("mid_block",)
+
+
+@dataclass(frozen=True)
+class Perturbation:
+    """What is changed inside a network.
+
+    Args:
+        kind: "identity": each pixel attends to itself alone, A = I, so that self-attention gives V
+            (Ahn et al. 2024, arXiv 2403.17377); "blur": queries are blurred over the picture
+            (Hong 2024, arXiv 2408.00760); "skip": the block passes on what it got.
+        layers: Published names of blocks or of what contains them: "mid_block", "up_blocks.1.attentions.*".
+        sigma: Standard deviation of the blur in pixels of the feature map; infinite takes the mean.
+    """
+
+    kind: Literal["identity", "blur", "skip"]
+    layers: tuple[str, ...] = MIDDLE
+    sigma: float = math.inf
+
+
+@dataclass(frozen=True)
+class Watch:
+    """A look at self-attention: how much attention each pixel receives, in the first block of these names."""
+
+    layers: tuple[str, ...] = MIDDLE
+
+
+Touch = Perturbation | Watch
+
+
+@dataclass(frozen=True)
+class Hand:
+    """What one call does inside a network.
+
+    Args:
+        touches: Each with the rows of the batch that it concerns.
+        maps: Takes, by the first of the rows that are watched, the attention they receive, [B, h, w].
+    """
+
+    touches: Sequence[tuple[Touch, slice]]
+    maps: dict[int, Tensor] = field(default_factory=dict)
+
+
+Changes = Mapping[nn.Module, "Change"]
+"""What is done in which block."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """What is done inside one block.
+
+    Args:
+        touches: Each with the rows of the batch that it concerns.
+        maps: Takes, by the first of the rows that are watched, the attention they receive, [B, h, w].
+        size: Height and width of the feature map whose pixels the tokens are.
+    """
+
+    touches: tuple[tuple[Touch, slice], ...]
+    maps: dict[int, Tensor]
+    size: tuple[int, int] = (0, 0)
+
+    def attention(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+        """Self-attention, perturbed and watched, [B, heads, N, d] each -> [B, heads, N, d]."""
+        for touch, rows in self.touches:
+            if isinstance(touch, Watch):
+                self._watch(q[rows], k[rows], rows.start)
+            elif touch.kind == "blur":
+                q = torch.cat([q[: rows.start], self._blurred(q[rows], touch.sigma), q[rows.stop :]])
+        read = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        return self._replaced("identity", read, v)
+
+    def passed(self, x: Tensor, y: Tensor) -> Tensor:
+        """What a block gives that got x and made y of it, [B, ...] each: x where it is skipped."""
+        return self._replaced("skip", y, x)
+
+    def _replaced(self, kind: str, values: Tensor, by: Tensor) -> Tensor:
+        for touch, rows in self.touches:
+            if isinstance(touch, Perturbation) and touch.kind == kind:
+                values = torch.cat([values[: rows.start], by[rows], values[rows.stop :]])
+        return values
+
+    def _watch(self, q: Tensor, k: Tensor, first: int) -> None:
+        scores = (q.float() @ k.float().transpose(-1, -2)) / math.sqrt(q.shape[-1])
+        received = scores.softmax(-1).mean(1).sum(1)
+        self.maps[first] = received.unflatten(-1, self.size)
+
+    def _blurred(self, q: Tensor, sigma: float) -> Tensor:
+        pixels = q.transpose(-1, -2).flatten(1, 2).unflatten(-1, self.size)
+        smooth = blurred(pixels, sigma) if math.isfinite(sigma) else pixels.mean((-2, -1), keepdim=True)
+        return smooth.expand_as(pixels).flatten(2).unflatten(1, (q.shape[1], q.shape[3])).transpose(-1, -2)
+
+
+def change_of(changes: Changes | None, block: nn.Module, features: Tensor) -> Change | None:
+    """What is to be done inside a block that sees these features, [B, C, H, W]; mostly nothing."""
+    found = None if changes is None else changes.get(block)
+    return None if found is None else replace(found, size=(features.shape[-2], features.shape[-1]))
+
+
+def touched(net: nn.Module, hand: Hand) -> dict[nn.Module, Change]:
+    """What the blocks of a network look up.
+
+    Raises:
+        NodeflowError: NF414, the network has no block with self-attention of such a name.
+    """
+    blocks = {name: block for name, block in net.named_modules() if getattr(block, "attends_to_itself", False)}
+    found: dict[nn.Module, list[tuple[Touch, slice]]] = {}
+    for touch, rows in hand.touches:
+        names = [name for name in blocks if any(_names(layer, name) for layer in touch.layers)]
+        if not names:
+            raise _no_such_block(net, touch.layers, list(blocks))
+        for name in names[:1] if isinstance(touch, Watch) else names:
+            found.setdefault(blocks[name], []).append((touch, rows))
+    return {block: Change(tuple(mine), hand.maps) for block, mine in found.items()}
+
+
+def _names(layer: str, block: str) -> bool:
+    return fnmatchcase(block, layer) or fnmatchcase(block, f"{layer}.*") or layer == f"{block}.attn1"
+
+
+def _no_such_block(net: nn.Module, layers: Sequence[str], blocks: Sequence[str]) -> NodeflowError:
+    heads = sorted({name.split(".attentions")[0] for name in blocks})
+    return NodeflowError(
+        "NF414",
+        f"this {type(net).__name__} has no block with self-attention called {' or '.join(layers)}",
+        fix=f"name one of {', '.join(heads)}" if heads else "choose a guidance that leaves the network as it is",
+    )
+
+
+def blurred(x: Tensor, sigma: float, size: int = 0) -> Tensor:
+    """x blurred by a Gaussian, mirrored at the edges, [B, C, H, W].
+
+    Args:
+        sigma: Standard deviation in pixels; 0 leaves x as it is.
+        size: Length of the kernel, odd; 0 = three standard deviations to each side. A small picture takes a shorter
+            one.
+    """
+    if sigma == 0:
+        return x
+    channels = x.shape[1]
+    for axis in (2, 3):
+        reach = min((size or 2 * math.ceil(3 * sigma) + 1) // 2, x.shape[axis] - 1)
+        kernel = torch.arange(-reach, reach + 1, device=x.device, dtype=x.dtype).div(sigma).square().mul(-0.5).exp()
+        across = axis == 2
+        weight = (kernel / kernel.sum()).view(1, 1, *((-1, 1) if across else (1, -1))).expand(channels, -1, -1, -1)
+        padding = (0, 0, reach, reach) if across else (reach, reach, 0, 0)
+        x = F.conv2d(F.pad(x, padding, mode="reflect"), weight, groups=channels)
+    return x
