@@ -7,6 +7,7 @@ Four small things compose, instead of forty copied classes; read the files in th
     tables.py, schedules.py    named ways to lay them, for any scheduler
     prediction.py  what the network predicts, turned into x0 and eps
     solver.py      State, and the pure function step(state, output, noise) -> state
+    noise.py, brownian.py    where its noise comes from
 
     binding.py     a published configuration, bound to the four
     scheduler.py   set_timesteps, step, add_noise, … as people know them, on top

@@ -75,6 +75,12 @@ class Schedule:
         """The level of x before call `index`; after the last call, the level a run ends at."""
         return self.evals[index].level if index < len(self.evals) else self.evals[-1].target
 
+    @property
+    def span(self) -> tuple[float, float]:
+        """The lowest level above 0 and the highest one."""
+        noisy = self.sigmas[self.sigmas > 0]
+        return float(noisy.min()), float(noisy.max())
+
     def noised(self, x0: Tensor, noise: Tensor, index: int) -> Tensor:
         """A clean sample brought to the level of call `index`: alpha x0 + sigma noise, [B, ...]."""
         alpha, sigma = self.level(index)

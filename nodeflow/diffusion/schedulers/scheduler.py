@@ -21,7 +21,7 @@ from nodeflow.errors import NodeflowError
 
 from .binding import Binding
 from .config import refuse
-from .noise import Noise
+from .noise import Given, Noise
 from .request import Numbers
 from .schedule import Schedule
 from .solver import Solver, State
@@ -154,7 +154,7 @@ class Scheduler(Binding):
         state = self._at(solver, sample, timestep)
         if options:
             solver = self.bind(solver, options)
-        noise = Noise(generator) if variance_noise is None else lambda like: variance_noise.to(like)
+        noise = Noise(generator) if variance_noise is None else Given(variance_noise)
         self._state = state = solver.step(state, model_output, noise)
         return StepOutput(state.x, state.estimate) if return_dict else (state.x, state.estimate)
 

@@ -11,9 +11,9 @@ One call of the model a step, so that progress, preview, cancelling and resuming
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import NoReturn
+from typing import NoReturn, Protocol
 
 import torch
 from torch import Tensor
@@ -25,8 +25,15 @@ from .prediction import Prediction
 from .schedule import Eval, Schedule
 from .space import Level
 
-NoiseSource = Callable[[Tensor], Tensor]
-"""Draws N(0, 1) like a tensor, [B, ...]; see `noise.Noise`."""
+
+class NoiseSource(Protocol):
+    """Where a solver's noise comes from, N(0, 1) like a tensor, [B, ...]; see `noise.Noise`."""
+
+    def __call__(self, like: Tensor) -> Tensor:
+        """Fresh noise."""
+
+    def between(self, like: Tensor, begin: float, end: float, span: tuple[float, float]) -> Tensor:
+        """The noise that belongs to the stretch between two levels k, of a run that spans so many."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +150,7 @@ class Solver:
             fix = f"it must be {' or '.join(str(list(shape)) for shape in fitting)}"
             raise NodeflowError("NF414", what, where="step", fix=fix)
         wide = torch.promote_types(state.x.dtype, torch.float32)
-        new = self.advance(replace(state, x=state.x.to(wide)), model_output.to(wide), noise or _no_noise)
+        new = self.advance(replace(state, x=state.x.to(wide)), model_output.to(wide), noise or _NoNoise())
         return replace(new, x=new.x.to(model_output.dtype), index=state.index + 1)
 
     def advance(self, state: State, output: Tensor, noise: NoiseSource) -> State:
@@ -192,8 +199,14 @@ def remembered(history: tuple[Tensor, ...], new: Tensor, limit: int) -> tuple[Te
     return (*history, new)[-limit:]
 
 
-def _no_noise(like: Tensor) -> NoReturn:
-    refuse("this solver draws noise and was given none", where="step", fix="give a noise source")
+class _NoNoise:
+    """Stands where no source was given."""
+
+    def __call__(self, like: Tensor) -> NoReturn:
+        refuse("this solver draws noise and was given none", where="step", fix="give a noise source")
+
+    def between(self, like: Tensor, begin: float, end: float, span: tuple[float, float]) -> NoReturn:
+        self(like)
 
 
 def _short(numbers: list[int]) -> str:
