@@ -32,8 +32,8 @@ class Run(Protocol):
     folder: str
     """The output folder."""
 
-    def progress(self, step: int, total: int, preview: object = None) -> None:
-        """Report a step done; raises `Cancelled` when the user asked to stop."""
+    def progress(self, step: int, total: int, preview: object = None, note: str = "") -> None:
+        """Report a step done, with a value to show and a few words; raises `Cancelled` when the user asked to stop."""
 
     def check(self) -> None:
         """Raise `Cancelled` when the user asked to stop."""

@@ -159,12 +159,14 @@ class Conditioning(Value):
     """What to paint.
 
     Args:
-        states: Text states, [B, T, D].
+        states: Text states, [B, T, D]; of no width, [B, 0, 0], for denoisers that know classes instead.
         pooled: One vector a prompt, [B, D'], where the denoiser wants it.
+        labels: Numbers of classes, [B], where the denoiser knows classes.
     """
 
     states: Tensor
     pooled: Tensor | None = None
+    labels: Tensor | None = None
 
 
 @dataclass(frozen=True)

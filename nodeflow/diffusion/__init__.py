@@ -1,8 +1,8 @@
 """The toolbox: noise schedulers, networks, guidance, sampling, checkpoints, training. Torch lives here and only here.
 
 Importing this package imports no torch: its parts are modules that arrive on first touch. May import
-`nodeflow.errors`, `nodeflow.atomic`, `nodeflow.values`, torch and safetensors; never the graph, the executor or
-`diffusers`, which is the oracle of the tests.
+`nodeflow.errors`, `nodeflow.atomic`, `nodeflow.values`, `nodeflow.training`, `nodeflow.media`, torch and safetensors;
+never the graph, the executor or `diffusers`, which is the oracle of the tests.
 """
 
 from __future__ import annotations

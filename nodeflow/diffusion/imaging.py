@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -22,7 +22,7 @@ Anchor = Literal["center", "top left", "top", "top right", "left", "right", "bot
 MAX_SIDE = 16384
 
 
-def from_pixels(pixels: Sequence, alpha: Sequence | None = None) -> tuple[Image, Mask | None]:
+def from_pixels(pixels: Any, alpha: Any = None) -> tuple[Image, Mask | None]:
     """8-bit arrays ([H, W, 3], [H, W]) as a picture of batch 1 and a mask of its transparent part (1 = transparent)."""
     data = torch.tensor(pixels).permute(2, 0, 1)[None].float() / 255
     if alpha is None:

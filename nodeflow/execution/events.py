@@ -48,12 +48,13 @@ class NodeStarted(Event):
 
 @dataclass(frozen=True, slots=True)
 class NodeProgress(Event):
-    """A node has done `step` of `total`; `preview` is a value to show, or None."""
+    """A node has done `step` of `total`; `preview` is a value to show, or None, `note` a few words, such as a loss."""
 
     node: str
     step: int
     total: int
     preview: object = None
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,14 +72,14 @@ class NodeRun:
         self.dtype = environment.dtype
         self.folder = environment.folder
 
-    def progress(self, step: int, total: int, preview: object = None) -> None:
-        """Report a step done.
+    def progress(self, step: int, total: int, preview: object = None, note: str = "") -> None:
+        """Report a step done, with a value to show and a few words, such as the loss.
 
         Raises:
             Cancelled: When the user asked to stop.
         """
         if self._emitter.active:
-            self._emitter.emit(NodeProgress(self._emitter.run, self._node, step, total, preview))
+            self._emitter.emit(NodeProgress(self._emitter.run, self._node, step, total, preview, note))
         self._cancel.check()
 
     def check(self) -> None:

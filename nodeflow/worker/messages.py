@@ -89,13 +89,14 @@ class NodeStarted(Message, frozen=True):
 
 
 class Progress(Message, frozen=True):
-    """A node has done `step` of `total`; the picture, where there is one, shows how far it is."""
+    """A node has done `step` of `total`; the picture, where there is one, and a few words show how far it is."""
 
     job: str
     node: str
     step: int
     total: int
     picture: Picture | None = None
+    note: str = ""
 
 
 class NodeLog(Message, frozen=True):

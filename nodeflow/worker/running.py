@@ -74,7 +74,7 @@ class _Teller:
             return
         self._shown[event.node] = now
         picture = None if event.preview is None else self._picture(event.preview)
-        self._tell(say.Progress(self._job, event.node, event.step, event.total, picture))
+        self._tell(say.Progress(self._job, event.node, event.step, event.total, picture, event.note))
 
     def _picture(self, value: object) -> say.Picture | None:
         """A preview that fails costs the run its previews, and nothing else."""

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ...errors import NodeflowError
-from ...values import Conditioning
+from ...values import Conditioning, mapped
 from ..models.perturbation import Hand, Watch, touched
 from ..schedulers.schedule import Schedule
 from .base import POSITIVE, Ask, Call, Guidance, Inside, Memory
@@ -47,17 +47,26 @@ def network(net: Any) -> Predict:
     The network computes in the number format and on the device of its weights; x and the prediction stay float32.
 
     Args:
-        net: `UNet2DConditionModel`, called with (x, t, states); or, without conditioning, any network of (x, t).
+        net: Called with (x, t, states) or, where the conditioning has them, (x, t, labels); without conditioning, any
+            network of (x, t).
     """
 
     @torch.no_grad()
     def predict(x: Tensor, t: Tensor, conditioning: Conditioning | None, hand: Hand | None = None, /) -> Tensor:
         weights = next(net.parameters())
         more = {} if hand is None else {"changes": touched(net, hand)}
-        states = () if conditioning is None else (conditioning.states.to(weights),)
-        return net(x.to(weights), t.to(weights.device), *states, **more).to(x)
+        return net(x.to(weights), t.to(weights.device), *_told(conditioning, weights), **more).to(x)
 
     return predict
+
+
+def _told(conditioning: Conditioning | None, weights: Tensor) -> tuple[Tensor, ...]:
+    """A conditioning as a network's third argument: text states, or classes."""
+    if conditioning is None:
+        return ()
+    if conditioning.labels is not None:
+        return (conditioning.labels.to(weights.device),)
+    return (conditioning.states.to(weights),)
 
 
 @dataclass(frozen=True)
@@ -154,8 +163,7 @@ class Guided:
                 f"{len(given.states)} prompts meet {batch} latents",
                 fix="give one prompt, or as many as there are latents",
             )
-        pooled = None if given.pooled is None else given.pooled.expand(batch, -1)
-        return Conditioning(given.states.expand(batch, -1, -1), pooled)
+        return mapped(given, lambda array: array.expand(batch, *[-1] * (array.ndim - 1)))
 
 
 def unguided(predict: Predict, conditioning: Conditioning | None = None) -> Guided:
@@ -181,12 +189,17 @@ def prompts_wanted(guidance: Guidance, schedule: Schedule) -> set[str]:
 
 
 def _shape(conditioning: Conditioning | None) -> object:
-    return None if conditioning is None else (conditioning.states.shape, conditioning.pooled is None)
+    """What prompts must have in common to be asked together."""
+    return (
+        None
+        if conditioning is None
+        else tuple(part is not None and part.shape for part in conditioning.parts().values())
+    )
 
 
 def _stacked(asked: list[Conditioning | None]) -> Conditioning | None:
     given = [one for one in asked if one is not None]
     if not given:
         return None
-    pooled = [one.pooled for one in given if one.pooled is not None]
-    return Conditioning(torch.cat([one.states for one in given]), torch.cat(pooled) if pooled else None)
+    parts = {name: [one.parts()[name] for one in given] for name, part in given[0].parts().items() if part is not None}
+    return Conditioning(**{name: torch.cat(column) for name, column in parts.items()})

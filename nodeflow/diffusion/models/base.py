@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import reprlib
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Self
 
@@ -121,6 +123,20 @@ class Model(nn.Module):
         )
         self.load_state_dict(state, assign=True)
         return self
+
+    def save_pretrained(self, folder: str | os.PathLike[str], dtype: torch.dtype | None = None) -> None:
+        """Write `config.json` and the weights into a folder, as published models have them.
+
+        Args:
+            folder: Made if need be.
+            dtype: Number format of the file; None keeps that of the weights.
+
+        Raises:
+            NodeflowError: NF108, the folder cannot be written.
+        """
+        from ..checkpoints.save import save_network
+
+        save_network(Path(folder), type(self).__name__, self._config, self.state_dict(), dtype)
 
     def _require_map(self, x: Tensor, channels: int) -> None:
         """Raise NF414 unless `x` is a batch of feature maps with so many channels, NF407 without weights.
