@@ -195,6 +195,23 @@ class Schedule(Value):
 
 
 @dataclass(frozen=True)
+class Guidance(Value):
+    """How predictions become the one that a sampler follows: parts, from the innermost outward, as plain data.
+
+    Args:
+        chain: Each part a mapping with "part", its name, and its options by name.
+        prompts: What the parts need besides the sampler's own prompts, by name ("empty").
+    """
+
+    chain: tuple[Mapping[str, Any], ...] = ()
+    prompts: Mapping[str, Conditioning] = field(default_factory=dict)
+
+    def then(self, part: str, **options: Any) -> Guidance:
+        """The same with one more part around it."""
+        return dataclasses.replace(self, chain=(*self.chain, {"part": part, **options}))
+
+
+@dataclass(frozen=True)
 class Weights(Value):
     """A handle on a network whose weights are borrowed while used: `with run.weights(handle) as net`.
 

@@ -36,6 +36,7 @@ def settings(**values: object) -> list[str]:
         ("inpaint", SHARED | TEXT | SIZE | {"image", "mask", "strength"}),
         ("unconditional", SHARED | SIZE),
         ("variations", SHARED | TEXT | SIZE),
+        ("guidance", SHARED | TEXT | SIZE),
     ],
 )
 def test_template_graphs_have_the_same_inputs_and_an_image(graph, names):
