@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOMES = {
-    ".declaration": ("Choice", "Color", "Cosmetic", "Lazy", "Path", "Range", "Run", "Seed", "Text", "node"),
+    ".declaration": ("Choice", "Color", "Cosmetic", "Lazy", "Options", "Path", "Range", "Run", "Seed", "Text", "node"),
     ".values": (
         "Audio",
         "Autoencoder",
@@ -39,7 +39,7 @@ _HOMES = {
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
 if TYPE_CHECKING:
-    from .declaration import Choice, Color, Cosmetic, Lazy, Path, Range, Run, Seed, Text, node
+    from .declaration import Choice, Color, Cosmetic, Lazy, Options, Path, Range, Run, Seed, Text, node
     from .errors import Cancelled, Fault, NodeflowError
     from .flow import Flow, load
     from .graph import Graph
@@ -79,6 +79,7 @@ __all__ = [
     "Lazy",
     "Mask",
     "NodeflowError",
+    "Options",
     "Path",
     "Range",
     "Run",

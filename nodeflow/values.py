@@ -186,12 +186,14 @@ class Schedule(Value):
             `levels`.
         timesteps: What the denoiser is told at each model call, [n].
         sigmas: The noise levels, [n + 1], as the scheduler counts them.
+        solver: What the solver is told for this run besides the configuration: `eta`, `s_churn`, …
     """
 
     config: Mapping[str, Any]
     request: Mapping[str, Any]
     timesteps: tuple[float, ...] = ()
     sigmas: tuple[float, ...] = ()
+    solver: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,7 @@ def _facts(model: str | None, variant: str | None, **_: Any) -> dict[str, Any]:
     return {
         "denoiser": {"family": parts.family, "space": space, "states": states, "attention": blocks},
         "autoencoder": {"space": space},
+        "scheduler": dict(parts.scheduler.config),
         "text_encoder": {"width": width} if parts.text_encoder else {"absent": parts.family},
     }
 

@@ -49,7 +49,7 @@ def denoise(
     device = str(next(net.parameters()).device)
     if positive is None and net.config.get("cross_attention_dim"):
         raise NodeflowError("NF203", "the denoiser follows a prompt; there is none", where="positive", fix="wire one")
-    scheduler, laid = bound(schedule)
+    solver = bound(schedule)
     guidance = guidance or Guidance()
     given = {POSITIVE: positive, **({} if negative is None else {NEGATIVE: negative}), **guidance.prompts}
 
@@ -60,9 +60,9 @@ def denoise(
     return sample(
         Guided(network(net), moved(given, device), built(guidance)),
         moved(latent, device),
-        scheduler.solver(laid),
+        solver,
         Noise.seeded(seeds(seed, len(latent.data))),
-        begin=begin_at(laid, strength, schedule.request.get("num_inference_steps")),
+        begin=begin_at(solver.schedule, strength, schedule.request.get("num_inference_steps")),
         in_channels=net.config["in_channels"],
         on_step=on_step,
     )
@@ -70,7 +70,7 @@ def denoise(
 
 def wants_negative(guidance: Guidance, schedule: Schedule) -> bool:
     """Whether a run will ever ask for the negative prompt, so that it must be encoded."""
-    return NEGATIVE in prompts_wanted(built(guidance), bound(schedule)[1])
+    return NEGATIVE in prompts_wanted(built(guidance), bound(schedule).schedule)
 
 
 def plain(scale: float, rescale: float = 0.0) -> Guidance:

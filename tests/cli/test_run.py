@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 GRAPHS = Path(__file__).parents[2] / "graphs"
-SHARED = {"model", "scheduler", "sigmas", "steps", "seed"}
+SHARED = {"model", "scheduler", "options", "sigmas", "steps", "seed"}
 TEXT = {"prompt", "negative_prompt", "guidance"}
 SIZE = {"width", "height"}
 
