@@ -86,7 +86,7 @@ def _value(text: str, port: Input | None, name: str) -> Any:
 def _mapping(text: str) -> dict[str, Any]:
     """A JSON object, or "name=value,name=value"."""
     if text.lstrip().startswith("{"):
-        return json.loads(text)  # type: ignore[no-any-return]
+        return json.loads(text)
     pairs = [part.split("=", 1) for part in text.split(",") if part.strip()]
     return {name.strip(): _guess(value) for name, value in pairs}
 

@@ -50,7 +50,7 @@ def _option_faults(
     variants: Mapping[str, Variant], options: Mapping[str, Any], choice: str | None, where: str
 ) -> Iterator[Fault]:
     """Where the choice is not known, an option may be what it is for any of them."""
-    known = [variants[choice]] if choice in variants else list(variants.values())
+    known = [variants[choice]] if choice and choice in variants else list(variants.values())
     for name, value in options.items():
         fields = [field for variant in known if (field := variant.field(name))]
         if not fields:
