@@ -176,7 +176,7 @@ def adaptive(guidance: Guidance, agree: Annotated[float, Range(0.5, 1, step=0.00
 
     Args:
         guidance: What to stop.
-        agree: The cosine between them that is enough.
+        agree: The cosine between the clean pictures they mean that is enough.
     """
     return guidance.then("adaptive", agree=agree)
 
