@@ -8,10 +8,7 @@ import msgspec
 
 
 class Widget(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How an editor shows a parameter, and which values it allows.
-
-    Of kind "options" it is a mapping whose fields follow the value of the input `by`; `variants` has them by it.
-    """
+    """How an editor shows a parameter, and which values it allows."""
 
     kind: str = ""
     low: int | float | None = None
@@ -23,8 +20,6 @@ class Widget(msgspec.Struct, frozen=True, omit_defaults=True):
     free: bool = False
     suffixes: tuple[str, ...] = ()
     lines: int = 1
-    by: str = ""
-    variants: dict[str, Variant] = {}
 
 
 class Input(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -41,16 +36,6 @@ class Input(msgspec.Struct, frozen=True, omit_defaults=True):
     wired: bool = False
     widget: Widget = Widget()
     doc: str = ""
-
-
-class Variant(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What one choice stands for, and the options that it has, each as an input of its own."""
-
-    doc: str = ""
-    fields: tuple[Input, ...] = ()
-
-    def field(self, name: str) -> Input | None:
-        return next((field for field in self.fields if field.name == name), None)
 
 
 class Output(msgspec.Struct, frozen=True, omit_defaults=True):

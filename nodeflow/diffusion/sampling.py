@@ -70,11 +70,14 @@ def begin_at(schedule: Schedule, strength: float, steps: int | None = None) -> i
     """
     if not 0 <= strength <= 1:
         raise NodeflowError("NF410", f"strength {strength:g} is outside 0 … 1")
-    n = steps or sum(not call.stage for call in schedule.evals)
+    begins = schedule.begins
+    n = steps or len(begins)
     walked = min(int(n * strength), n)
     if not walked:
         raise NodeflowError("NF410", f"strength {strength:g} of {n} steps leaves no step", fix="raise one of them")
-    return (n - walked) * schedule.order
+    call = (n - walked) * schedule.order
+    # the last steps of a run may have fewer calls than the others
+    return max(index for index in begins if index <= call)
 
 
 @torch.no_grad()

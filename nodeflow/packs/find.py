@@ -63,11 +63,10 @@ _ENGINE = Path(content.__file__).parent
 
 
 def engine_files() -> list[Path]:
-    """The sources whose change makes cached results wrong: values, their storage, media, diffusion and its tables."""
+    """The sources whose change makes cached results wrong: values, their storage, media, diffusion."""
     folders = (_ENGINE / "diffusion", _ENGINE / "media")
     single = [_ENGINE / "packing.py", _ENGINE / "values.py"]
-    inside = (file for folder in folders for file in sorted(folder.rglob("*")) if file.suffix in (".py", ".json"))
-    return [*single, *inside]
+    return [*single, *(file for folder in folders for file in sorted(folder.rglob("*.py")))]
 
 
 def engine_stamp() -> Stamp:

@@ -39,15 +39,19 @@ from .config import Config, ScheduleError
 from .ddim import DDIMScheduler
 from .ddpm import DDPMScheduler
 from .dpm import DPMSolverMultistepScheduler
+from .er_sde import ERSDEScheduler
 from .euler import EulerAncestralDiscreteScheduler, EulerDiscreteScheduler
 from .flow_match import FlowMatchEulerDiscreteScheduler, FlowMatchHeunDiscreteScheduler
 from .heun import HeunDiscreteScheduler
 from .lms import LMSDiscreteScheduler
+from .multistep import DPMPP2MSDEScheduler, DPMPP3MSDEScheduler, RESMultistepScheduler
 from .noise import Noise
 from .pndm import PNDMScheduler
 from .prediction import Prediction
 from .schedule import Eval, Schedule
 from .scheduler import Scheduler, StepOutput, known_class
+from .seeds import DPMFastScheduler, DPMPP2SAncestralScheduler, SEEDS2Scheduler, SEEDS3Scheduler
+from .slopes import GradientEstimationScheduler, HeunPP2Scheduler, IPNDMDiscreteScheduler
 from .solver import NoiseSource, Solver, State
 from .space import VE, VP, Flow, Level
 from .tables import AysSchedules
@@ -60,20 +64,31 @@ __all__ = [
     "Config",
     "DDIMScheduler",
     "DDPMScheduler",
+    "DPMFastScheduler",
+    "DPMPP2MSDEScheduler",
+    "DPMPP2SAncestralScheduler",
+    "DPMPP3MSDEScheduler",
     "DPMSolverMultistepScheduler",
+    "ERSDEScheduler",
     "EulerAncestralDiscreteScheduler",
     "EulerDiscreteScheduler",
     "Eval",
     "Flow",
     "FlowMatchEulerDiscreteScheduler",
     "FlowMatchHeunDiscreteScheduler",
+    "GradientEstimationScheduler",
     "HeunDiscreteScheduler",
+    "HeunPP2Scheduler",
+    "IPNDMDiscreteScheduler",
     "LMSDiscreteScheduler",
     "Level",
     "Noise",
     "NoiseSource",
     "PNDMScheduler",
     "Prediction",
+    "RESMultistepScheduler",
+    "SEEDS2Scheduler",
+    "SEEDS3Scheduler",
     "Schedule",
     "ScheduleError",
     "Scheduler",

@@ -49,9 +49,12 @@ class BrownianPath:
         """W(end) - W(begin), [shape]; either may be the higher one."""
         if begin > end:
             return -self.increment(end, begin)
+        low, high = _rounded(self.low), _rounded(self.high)
+        begin, end = (min(max(_rounded(level), low), high) for level in (begin, end))
+        if begin == end:
+            return torch.zeros(self.shape)
         whole = self._normal() * math.sqrt(self.high - self.low)
-        parts = self._parts(_rounded(begin), _rounded(end), whole, (_rounded(self.low), _rounded(self.high)))
-        return sum(parts, start=torch.zeros(self.shape))
+        return sum(self._parts(begin, end, whole, (low, high)), start=torch.zeros(self.shape))
 
     def _parts(
         self, begin: float, end: float, whole: Tensor, node: tuple[float, float], key: int = 0, depth: int = 0

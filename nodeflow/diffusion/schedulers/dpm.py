@@ -15,7 +15,7 @@ from .config import FLOWING, SPACED, THRESHOLDING, TRAINING, WARPED, refuse
 from .exponential import Exponential, Kernel, Point, kernel
 from .families import ExponentialScheduler
 from .prediction import Prediction
-from .schedule import Schedule
+from .schedule import Eval, Schedule
 from .solver import NoiseSource, State, doubled, remembered
 
 FEW_STEPS = 15
@@ -35,34 +35,42 @@ class DPM(Exponential):
     less than half the error of order 2. It is kept, because shared pictures depend on it.
 
     Args:
-        stochastic: Solve the reverse stochastic equation.
+        eta: How stochastic the step is; see `exponential`.
+        s_noise: Factor on the standard deviation of its noise.
         solver_order: 1, 2 or 3.
         heun: Which formula of order 2.
         lower_order_final: Lower the order of the last two of few steps.
         euler_at_final: Take the last step with order 1.
         learned_variance: Whether the network gives a variance too, which is left out.
+        adds_half: Whether c2 adds the half that the expansion subtracts.
     """
 
-    stochastic: bool = False
+    eta: float = 0.0
+    s_noise: float = 1.0
     solver_order: int = 2
     heun: bool = False
     lower_order_final: bool = True
     euler_at_final: bool = False
     learned_variance: bool = False
+    adds_half: bool = False
 
     def advance(self, state: State, output: Tensor, noise: NoiseSource) -> State:
         call, x = self.here(state), state.x
         m, x0 = self.read(x, output[:, : x.shape[1]], call.level)
         history = remembered(state.history, m, self.solver_order)
         points = self.points(state, history, 0, self.order_at(state.index, state.index - state.begin))
-        z = noise(x) if self.stochastic else None
+        z = self.drawn(x, call, noise) if self.eta else None
         if call.target.sigma == 0:
             x = self.clean(x, m, call.level, call.target)
         elif (h := call.target.lam - call.level.lam) != 0:
-            step = kernel(call.level, call.target, data=self.data, stochastic=self.stochastic)
+            step = kernel(call.level, call.target, data=self.data, eta=self.eta)
             x = step.carry * x - step.gain * self.slope(step, h, points)
-            x = x if z is None else x + step.noise * z
+            x = x if z is None else x + self.s_noise * step.noise * z
         return replace(state, x=x, estimate=x0, history=history)
+
+    def drawn(self, x: Tensor, call: Eval, noise: NoiseSource) -> Tensor:
+        """The noise of a step, N(0, 1), [B, ...]."""
+        return noise(x)
 
     def fitting(self, x: Tensor) -> tuple[torch.Size, ...]:
         return (x.shape, doubled(x)) if self.learned_variance else (x.shape,)
@@ -87,8 +95,7 @@ class DPM(Exponential):
         r1 = (points[1].lam - points[2].lam) / h
         older = (points[1].m - points[2].m) / r1
         D2 = (D1 - older) / (r0 + r1)
-        # kept as published too: the stochastic formula adds the half that the expansion subtracts
-        c2 = (F - g) / g**2 + (0.5 if self.stochastic else -0.5)
+        c2 = (F - g) / g**2 + (0.5 if self.adds_half else -0.5)
         return F * D0 + (F / g - 1) * (D1 + r0 * D2) + c2 * D2
 
 
@@ -140,17 +147,19 @@ class DPMSolverMultistepScheduler(ExponentialScheduler):
             refuse("sde-dpmsolver has no order 3", where=where, fix="set solver_order to 2, or take sde-dpmsolver++")
 
     def make_solver(self, schedule: Schedule, prediction: Prediction) -> DPM:
-        c = self.config
+        c, stochastic = self.config, self.config.algorithm_type.startswith("sde")
         return DPM(
             schedule,
             prediction,
             data=self.data,
-            stochastic=c.algorithm_type.startswith("sde"),
+            eta=float(stochastic),
             solver_order=c.solver_order,
             heun=c.solver_type == "heun",
             lower_order_final=c.lower_order_final,
             euler_at_final=c.euler_at_final,
             learned_variance=c.variance_type is not None,
+            # kept as published: shared pictures depend on it
+            adds_half=stochastic,
         )
 
     def flow_base(self, n: int) -> np.ndarray:

@@ -108,6 +108,10 @@ class EulerDiscreteScheduler(KScheduler):
             return np.geomspace(c.sigma_min, c.sigma_max, c.num_train_timesteps)
         return super().trained_levels(mu)
 
+    def told(self, k: float) -> float:
+        """What the model is told at a noise level."""
+        return 0.25 * math.log(k) if self.continuous else self.space.t(k)
+
     def joined(self, t: np.ndarray, k: np.ndarray) -> Nodes:
         if self.continuous:
             t = 0.25 * np.log(k[:-1])

@@ -5,11 +5,11 @@ h = lambda' - lambda and m the network's data or noise prediction, a step is
 
     x' = carry x - gain ((e^g - 1) m + …) + noise z
 
-    form               carry            gain   g     noise
-    data               s' / s           a'     -h    0
-    noise              a' / a           s'     h     0
-    data, stochastic   (s' / s) e^-h    a'     -2h   s' sqrt(1 - e^-2h)
-    noise, stochastic  a' / a           2 s'   h     s' sqrt(e^2h - 1)
+    form     carry                gain         g             noise
+    data     (s' / s) e^(-eta h)  a'           -(1 + eta) h  s' sqrt(1 - e^(-2 eta h))
+    noise    a' / a               (1 + eta) s'  h            s' sqrt(eta (e^2h - 1))
+
+eta is how stochastic the step is: 0 follows the ordinary differential equation, 1 the reverse stochastic one.
 """
 
 from __future__ import annotations
@@ -34,22 +34,13 @@ class Kernel(NamedTuple):
     noise: float = 0.0
 
 
-def kernel(here: Level, target: Level, *, data: bool, stochastic: bool = False) -> Kernel:
+def kernel(here: Level, target: Level, *, data: bool, eta: float = 0.0) -> Kernel:
     """The numbers of a step between two levels with noise in both."""
-    h = target.lam - here.lam
-    if data and stochastic:
-        return Kernel(
-            target.sigma / here.sigma * math.exp(-h),
-            target.alpha,
-            -2 * h,
-            target.sigma * math.sqrt(-math.expm1(-2 * h)),
-        )
+    (a, s), (a2, s2), h = here, target, target.lam - here.lam
     if data:
-        return Kernel(target.sigma / here.sigma, target.alpha, -h)
-    ratio = target.alpha / here.alpha
-    if stochastic:
-        return Kernel(ratio, 2 * target.sigma, h, target.sigma * math.sqrt(math.expm1(2 * h)))
-    return Kernel(ratio, target.sigma, h)
+        spread = math.sqrt(-math.expm1(-2 * eta * h))
+        return Kernel(s2 / s * math.exp(-eta * h), a2, -(1 + eta) * h, s2 * spread)
+    return Kernel(a2 / a, (1 + eta) * s2, h, s2 * math.sqrt(eta * math.expm1(2 * h)))
 
 
 class Point(NamedTuple):
@@ -87,6 +78,33 @@ class Exponential(Solver):
             if len(found) < count and all(lam != point.lam for point in found):
                 found.append(Point(lam, m))
         return found
+
+    def stepped(
+        self,
+        x: Tensor,
+        here: Level,
+        target: Level,
+        m: Tensor,
+        other: Point | None = None,
+        *,
+        midpoint: bool = False,
+        eta: float = 0.0,
+    ) -> Tensor:
+        """x at the target, without noise, [B, ...]; of order 2 with another output beside the one made here:
+
+            x' = carry x - gain (F m + c (m_r - m) / r),  c = F / 2 (midpoint) or F / g - 1
+
+        where r = (lambda_r - lambda) / h: negative for an earlier step, inside 0 … 1 for a stage of this one.
+        """
+        if target.sigma == 0:
+            return self.clean(x, m, here, target)
+        step = kernel(here, target, data=self.data, eta=eta)
+        F = math.expm1(step.g)
+        slope = F * m
+        if other is not None:
+            r = (other.lam - here.lam) / (target.lam - here.lam)
+            slope = slope + (F / 2 if midpoint else F / step.g - 1) / r * (other.m - m)
+        return step.carry * x - step.gain * slope
 
     def clean(self, x: Tensor, m: Tensor, here: Level, target: Level) -> Tensor:
         """x at a level without noise, the limit of every form of the step, [B, ...]."""

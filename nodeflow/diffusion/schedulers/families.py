@@ -47,6 +47,10 @@ class WarpedScheduler(Scheduler):
         largest, smallest = self.config.get("sigma_max") or largest, self.config.get("sigma_min") or smallest
         return WARPS[self.warp or ""](largest, smallest, n)
 
+    def told(self, k: float) -> float:
+        """What the model is told at a noise level."""
+        return self.space.t(k)
+
     def joined(self, t: np.ndarray, k: np.ndarray) -> Nodes:
         """Points whose steps each lead to the next level, k: [n + 1]."""
         if not len(t):

@@ -76,6 +76,11 @@ class Schedule:
         return self.evals[index].level if index < len(self.evals) else self.evals[-1].target
 
     @property
+    def begins(self) -> list[int]:
+        """The calls at which a step begins."""
+        return [index for index, one in enumerate(self.evals) if not one.stage]
+
+    @property
     def span(self) -> tuple[float, float]:
         """The lowest level above 0 and the highest one."""
         noisy = self.sigmas[self.sigmas > 0]

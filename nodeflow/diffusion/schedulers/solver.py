@@ -110,9 +110,8 @@ class Solver:
         Raises:
             ScheduleError: NF410 where no step begins at that call.
         """
-        evals = self.schedule.evals
-        if not 0 <= index < len(evals) or evals[index].stage:
-            begins = [i for i, one in enumerate(evals) if not one.stage]
+        begins = self.schedule.begins
+        if index not in begins:
             refuse(f"no step begins at call {index}", where="start", fix=f"give one of {_short(begins)}")
         return State(x, index, index)
 
