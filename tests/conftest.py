@@ -27,9 +27,25 @@ settings.register_profile("thorough", deadline=None, max_examples=500, suppress_
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 
+def _qt() -> str:
+    """Why Qt does not load here; empty where it does."""
+    try:
+        import PySide6.QtWidgets  # noqa: F401
+    except ImportError as error:
+        return str(error)
+    return ""
+
+
+NO_QT = _qt()
 sys.path.insert(0, os.path.dirname(__file__))
-pytest_plugins = ("tiny",)
-"""Tiny checkpoints for everybody: the fixture `tiny`."""
+pytest_plugins = ("tiny", *(() if NO_QT else ("pytestqt.plugin",)))
+"""Tiny checkpoints for everybody: the fixture `tiny`. The fixture `qtbot`, where Qt loads."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items if NO_QT else ():
+        if "qtbot" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.skip(reason=f"Qt does not load: {NO_QT}"))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -1,4 +1,4 @@
-"""The command line: `nodeflow run | check | plan | nodes | models | new | diff | merge`.
+"""The command line: `nodeflow edit | run | check | plan | nodes | models | new | diff | merge`.
 
 One file a group of commands; `app.py` names them, `report.py` says failures. A command imports what it needs when
 it runs, so that `nodeflow --help` is there at once and only `run` pays for torch.

@@ -11,7 +11,7 @@ import typer
 from typer.exceptions import TyperException
 
 from ..errors import CANCELLED_STATUS, Cancelled, NodeflowError
-from . import documents, library, models, planning, running
+from . import documents, editing, library, models, planning, running
 
 app = typer.Typer(
     name="nodeflow",
@@ -26,6 +26,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 COMMANDS: dict[str, Callable[..., Any]] = {
+    "edit": editing.edit,
     "run": running.run,
     "check": planning.check,
     "plan": planning.plan,
@@ -54,7 +55,8 @@ def options(
     debug: bool = typer.Option(False, "--debug", help="Show tracebacks."),
 ) -> None:
     if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+        why = editing.open_or_say_why_not()
+        typer.echo(f"{context.get_help()}\n\n{why}")
 
 
 def run_app(arguments: Sequence[str] | None = None) -> None:

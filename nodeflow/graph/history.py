@@ -71,6 +71,10 @@ class History:
         """Note that the graph is as in its file now."""
         self._saved = len(self._done)
 
+    def mark_unsaved(self) -> None:
+        """Note that the graph is not as in its file, whatever is undone."""
+        self._saved = -1
+
     @property
     def changed(self) -> bool:
         """Is the graph another than when it was saved?"""

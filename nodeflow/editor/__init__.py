@@ -1,0 +1,23 @@
+"""The desktop editor: a view on the document, and a worker that runs it.
+
+Without Qt, and tested without it:
+
+    document  one open graph: every change with undo, what may be wired, what is wrong
+    clipping  nodes as text for the clipboard, and text as nodes
+    layout    places for nodes in reading order
+    marks     what runs and plans say about each node
+    matching  search in names
+    journal   what was done since the last save, on disk within a second
+
+With Qt:
+
+    theme     every colour, font and style
+    canvas/   the graph as a picture; the only folder that knows NodeGraphQt
+    runs      the worker's queue as Qt signals
+    window    the main window and its parts
+
+The document owns all edits; the canvas shows it and turns gestures into edits. No torch: the worker has that.
+
+Rejected: NodeGraphQt's model, undo stack, file format and embedded widgets (ids by address, one undo entry a mouse
+move, files that lose nodes, widgets that are never freed).
+"""

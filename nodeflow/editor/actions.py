@@ -1,0 +1,66 @@
+"""Every action of the editor: menus, shortcuts and the command palette are made from this one table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Action:
+    """An action: the name of the method of `Commands` that does it, what it is called, and how it is reached.
+
+    Args:
+        on_canvas: Its shortcut counts only while the canvas has the focus; elsewhere the key is typed.
+    """
+
+    name: str
+    label: str
+    menu: str
+    keys: str = ""
+    on_canvas: bool = False
+    icon: str = ""
+
+
+ACTIONS = (
+    Action("new", "New graph", "File", "Ctrl+N", icon="new"),
+    Action("open", "Open…", "File", "Ctrl+O", icon="open"),
+    Action("save", "Save", "File", "Ctrl+S", icon="save"),
+    Action("save_as", "Save as…", "File", "Ctrl+Shift+S"),
+    Action("close_tab", "Close graph", "File", "Ctrl+W"),
+    Action("quit", "Quit", "File", "Ctrl+Q"),
+    Action("undo", "Undo", "Edit", "Ctrl+Z", icon="undo"),
+    Action("redo", "Redo", "Edit", "Ctrl+Shift+Z", icon="redo"),
+    Action("cut", "Cut", "Edit", "Ctrl+X", True),
+    Action("copy", "Copy", "Edit", "Ctrl+C", True),
+    Action("paste", "Paste", "Edit", "Ctrl+V", True),
+    Action("duplicate", "Duplicate", "Edit", "Ctrl+D", True),
+    Action("duplicate_wired", "Duplicate with inputs", "Edit", "Ctrl+Shift+D", True),
+    Action("delete", "Delete", "Edit", "Del", True),
+    Action("select_all", "Select all", "Edit", "Ctrl+A", True),
+    Action("find", "Find node…", "Edit", "Ctrl+F"),
+    Action("add_node", "Add node…", "Node", "Tab", True, "add"),
+    Action("edit_field", "Edit parameters", "Node", "Return", True),
+    Action("bypass", "Bypass", "Node", "B", True),
+    Action("collapse", "Collapse", "Node", "C", True),
+    Action("randomize", "New random seed", "Node", "R", True),
+    Action("frame", "Frame selection", "Node", "Ctrl+G", True),
+    Action("rename", "Rename…", "Node", "F2", True),
+    Action("make_output", "Make its first output an output of the graph", "Node"),
+    Action("look_at_picture", "Look at picture", "Node", "V", True),
+    Action("run", "Run", "Run", "Ctrl+Return"),
+    Action("run_selected", "Run up to the selected nodes", "Run", "Ctrl+Shift+Return"),
+    Action("cancel", "Cancel", "Run", "Ctrl+."),
+    Action("live", "Run after each edit", "Run", icon="live"),
+    Action("fit_all", "Fit all", "View", "Home", True, "fit"),
+    Action("fit_selected", "Fit selection", "View", "F", True),
+    Action("zoom_100", "Zoom to 100 %", "View", "1", True),
+    Action("arrange", "Arrange nodes", "View", "Ctrl+L", icon="layout"),
+    Action("align_left", "Align left edges", "View"),
+    Action("align_top", "Align top edges", "View"),
+    Action("go_left", "Go to the node on the left", "View", "Left", True),
+    Action("go_right", "Go to the node on the right", "View", "Right", True),
+    Action("go_up", "Go to the node above", "View", "Up", True),
+    Action("go_down", "Go to the node below", "View", "Down", True),
+    Action("commands", "All commands…", "Help", "Ctrl+Shift+P"),
+    Action("shortcuts", "Shortcuts…", "Help", "F1"),
+)

@@ -1,0 +1,197 @@
+"""The canvas: the projected document, and the hands that take hold of it. Gestures become edits of the document."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QPoint, QPointF, Qt, Signal
+from PySide6.QtGui import QKeyEvent, QMouseEvent, QPainterPath
+from PySide6.QtWidgets import QGraphicsView
+
+from ...graph.edits import Batch, Disconnect, Edit
+from ..marks import Marks
+from ..palette import MIME
+from .editing import Fields
+from .gestures import FieldDrag, Gesture, WireDrag
+from .inserting import insertion
+from .node import CURSORS, FlowNode
+from .projection import Projection
+from .tips import tip_at
+from .wire import FlowWire
+
+if TYPE_CHECKING:
+    from ..document import Document
+
+
+class Canvas(Projection):
+    """The graph of a document, to be edited.
+
+    Args:
+        document: What is shown and edited.
+        marks: What is known of each node's run.
+    """
+
+    search_wanted = Signal(QPointF, QPoint, dict)
+    """A node is to be added there (scene, screen), wired to the "source" or "target" given."""
+    menu_wanted = Signal(QPoint, str)
+    picture_wanted = Signal(str)
+    dropped = Signal(QPointF, str, str)
+    """Something was dropped there: ("type", a node type's id) or ("file", a path)."""
+    said = Signal(str)
+
+    def __init__(self, document: Document, marks: Marks) -> None:
+        super().__init__(document, marks)
+        self.fields = Fields(self)
+        self._gesture: Gesture | None = None
+        self.viewport().setMouseTracking(True)
+        self.moved_nodes.connect(self._moved)
+
+    def _moved(self, moved: dict[Any, Any]) -> None:
+        places = {item.name_: (item.x(), item.y()) for item in moved if isinstance(item, FlowNode)}
+        if not places:
+            return
+        if len(places) == 1 and (edit := insertion(self, self.nodes[next(iter(places))])):
+            self.document.do(edit, "Insert into wire")
+        else:
+            self.document.place(places)
+
+    def _on_pipes_sliced(self, path: QPainterPath) -> None:
+        """Alt+Shift and a stroke cut all wires it crosses."""
+        cut = [item.ends for item in self.scene().items(path) if isinstance(item, FlowWire)]
+        edits: list[Edit] = [Disconnect(target, source) for source, target in cut]
+        if edits:
+            self.document.do(Batch(tuple(edits)), "Cut wires")
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        self.fields.close()
+        at, screen, held = (
+            self.mapToScene(event.position().toPoint()),
+            event.globalPosition().toPoint(),
+            event.modifiers(),
+        )
+        if event.button() == Qt.MouseButton.RightButton:
+            node = self.node_at(at)
+            if node is not None and not node.isSelected():
+                self.select([node.name_])
+            self.menu_wanted.emit(screen, node.name_ if node else "")
+            return
+        if event.button() == Qt.MouseButton.LeftButton:
+            FlowNode.snap = True
+            alt, shift = held & Qt.KeyboardModifier.AltModifier, held & Qt.KeyboardModifier.ShiftModifier
+            node = self.node_at(at)
+            if alt and not shift and node is not None:
+                self._drag_copy(node)
+                QGraphicsView.mousePressEvent(self, event)
+                return
+            self._gesture = None if alt else self._gesture_at(at, screen)
+            if self._gesture is not None:
+                return
+        super().mousePressEvent(event)
+        self._node_positions = {
+            self.nodes[name]: self.nodes[name].xy_pos for name in self.selected() if name in self.nodes
+        }
+
+    def _drag_copy(self, node: FlowNode) -> None:
+        """Alt-drag: copies stay where the originals are, and the copies are what is dragged."""
+        names = self.selected() if node.isSelected() else [node.name_]
+        made = self.document.duplicate(names, (0, 0), keep_inputs=True)
+        self.select(made)
+        for name in made:
+            self.nodes[name].setZValue(node.zValue() + 1)
+            self._node_positions[self.nodes[name]] = self.nodes[name].xy_pos
+
+    def _gesture_at(self, at: QPointF, screen: QPoint) -> Gesture | None:
+        node = self.node_at(at)
+        if node is None:
+            wire = self.wire_at(at)
+            end = wire.target.port_place("in", wire.input) if wire else None
+            if wire and end is not None and (end - at).manhattanLength() < 28:
+                spot = wire.target.face.port("in", wire.input)
+                return WireDrag(self, wire.target, spot) if spot else None
+            return None
+        place = node.mapFromScene(at)
+        if spot := node.port_at(place):
+            return WireDrag(self, node, spot)
+        if field := node.field_at(place):
+            if not node.isSelected():
+                self.select([node.name_])
+            return FieldDrag(self, node, field, screen)
+        return None
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        at = self.mapToScene(event.position().toPoint())
+        if self._gesture is not None:
+            self._gesture.move(at, event.globalPosition().toPoint(), event.modifiers())
+            return
+        if not event.buttons():
+            self._hover(at)
+        super().mouseMoveEvent(event)
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        gesture, self._gesture = self._gesture, None
+        if gesture is not None:
+            at = self.mapToScene(event.position().toPoint())
+            gesture.release(at, event.globalPosition().toPoint(), event.modifiers())
+            return
+        super().mouseReleaseEvent(event)
+        FlowNode.snap = False
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        at = self.mapToScene(event.position().toPoint())
+        node = self.node_at(at)
+        if node is None:
+            self.search_wanted.emit(at, event.globalPosition().toPoint(), {})
+        elif node.picture_rect.contains(node.mapFromScene(at)):
+            self.picture_wanted.emit(node.name_)
+        elif node.mapFromScene(at).y() < 30:
+            self.document.show(node.name_, "Collapse", collapsed=None if node.face.collapsed else True)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() == Qt.Key.Key_Escape and self._gesture is not None:
+            gesture, self._gesture = self._gesture, None
+            gesture.cancel()
+            return
+        super().keyPressEvent(event)
+
+    def _hover(self, at: QPointF) -> None:
+        """Mark what is under the mouse, and show by the cursor what a press would do."""
+        node = self.node_at(at)
+        if self._hot is not None and self._hot is not node:
+            self._hot.set_hot("")
+        self._hot = node
+        wire = self.wire_at(at) if node is None else None
+        if self._hot_wire is not None and self._hot_wire is not wire:
+            self._hot_wire.set_hot(False)
+        self._hot_wire = wire
+        if wire is not None:
+            wire.set_hot(True)
+        shape = Qt.CursorShape.ArrowCursor
+        if node is not None:
+            place = node.mapFromScene(at)
+            spot, field = node.port_at(place), node.field_at(place)
+            node.set_hot(f"{spot.side} {spot.name}" if spot else field.name if field else "")
+            shape = Qt.CursorShape.CrossCursor if spot else CURSORS.get(field.kind, shape) if field else shape
+        self.viewport().setCursor(shape)
+
+    def viewportEvent(self, event: Any) -> bool:
+        if event.type() == event.Type.ToolTip:
+            tip_at(self, event)
+            return True
+        return bool(super().viewportEvent(event))
+
+    def dragEnterEvent(self, event: Any) -> None:
+        data = event.mimeData()
+        event.setAccepted(data.hasFormat(MIME) or data.hasUrls())
+
+    def dragMoveEvent(self, event: Any) -> None:
+        self.dragEnterEvent(event)
+
+    def dropEvent(self, event: Any) -> None:
+        at, data = self.mapToScene(event.position().toPoint()), event.mimeData()
+        if data.hasFormat(MIME):
+            self.dropped.emit(at, "type", bytes(data.data(MIME).data()).decode())
+        for url in data.urls():
+            if url.isLocalFile():
+                self.dropped.emit(at, "file", url.toLocalFile())
+        event.acceptProposedAction()
+        self.setFocus()

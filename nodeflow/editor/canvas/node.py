@@ -1,0 +1,176 @@
+"""A node on the canvas: one item for all of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from NodeGraphQt.qgraphics.node_abstract import AbstractNodeItem
+from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtGui import QImage, QPainter, QPainterPath
+from PySide6.QtWidgets import QGraphicsItem
+
+from ..faces import EDGE, WIDTH, Face, Field, PortSpot
+from ..marks import Mark
+from . import painting
+
+if TYPE_CHECKING:
+    from .wire import FlowWire
+
+MARGIN = 14.0
+"""Around the body, for the shadow, the ports and the glow."""
+SNAP = 10.0
+REACH = 13.0
+"""How near a port counts as on it."""
+DETAIL = 0.35
+"""Zoom below which a node is a coloured rectangle."""
+PICTURE_MOST = 300.0
+
+
+class FlowNode(AbstractNodeItem):
+    """A node.
+
+    Args:
+        face: What it shows.
+        mark: What is known of its run.
+    """
+
+    snap = False
+    """Do nodes stay on the grid? While they are dragged."""
+
+    def __init__(self, face: Face, mark: Mark) -> None:
+        super().__init__(face.name)
+        self.setToolTip("")
+        self.setFlag(QGraphicsItem.GraphicsItemFlag.ItemSendsGeometryChanges)
+        self.wires: list[FlowWire] = []
+        self.face, self.mark = face, mark
+        self.lit: frozenset[tuple[str, str]] | None = None
+        """While a wire is dragged: the ports that may take it, as (side, name); None = no drag."""
+        self.hot: str = ""
+        """The field, or the port as "in name", under the mouse."""
+        self.image: QImage | None = None
+        self._picture: Any = None
+        self._measure()
+
+    @property
+    def name_(self) -> str:
+        """The node's name in the document."""
+        return self.face.name
+
+    # Geometry
+
+    def _measure(self) -> None:
+        """The rectangles, made once for many paints."""
+        self.prepareGeometryChange()
+        height = self.face.height
+        self.picture_rect = QRectF()
+        if self.image is not None and not self.face.collapsed:
+            wide = WIDTH - 2 * EDGE
+            tall = min(PICTURE_MOST, wide * self.image.height() / max(1, self.image.width()))
+            self.picture_rect = QRectF(EDGE, height, wide, tall)
+            height += tall + EDGE
+        self._width, self._height = WIDTH, height
+        self.body = QRectF(0, 0, WIDTH, height)
+        self._bounds = self.body.adjusted(-MARGIN, -MARGIN, MARGIN, MARGIN + 4)
+        self._shape = QPainterPath()
+        self._shape.addRect(self.body.adjusted(-7, 0, 7, 0))
+
+    def boundingRect(self) -> QRectF:
+        return self._bounds
+
+    def shape(self) -> QPainterPath:
+        return self._shape
+
+    def port_place(self, side: str, name: str) -> QPointF | None:
+        """Where a port is in the scene."""
+        spot = self.face.port(side, name)
+        return None if spot is None else self.pos() + QPointF(spot.x, spot.y)
+
+    def port_at(self, place: QPointF) -> PortSpot | None:
+        """The port near a point of the item."""
+        near = [(abs(spot.x - place.x()) + abs(spot.y - place.y()), spot) for spot in self.face.ports]
+        near = [each for each in near if each[0] < REACH]
+        return min(near, key=lambda each: each[0])[1] if near else None
+
+    def row_port(self, place: QPointF, side: str) -> PortSpot | None:
+        """The port of a side on the row of a point: a wire may be dropped anywhere on the row."""
+        if not -MARGIN <= place.x() <= WIDTH + MARGIN:
+            return None
+        rows = [spot for spot in self.face.ports if spot.side == side and abs(spot.y - place.y()) <= 12]
+        return min(rows, key=lambda spot: abs(spot.y - place.y()), default=None)
+
+    def field_at(self, place: QPointF) -> Field | None:
+        """The field under a point of the item."""
+        return self.face.field_at(place.x(), place.y())
+
+    # Content
+
+    def show_face(self, face: Face) -> None:
+        """Show another state of the node."""
+        grown = face.height != self.face.height or face.collapsed != self.face.collapsed
+        moved = face.ports != self.face.ports
+        self.face = face
+        if grown:
+            self._measure()
+        if grown or moved:
+            self.follow()
+        self.update()
+
+    def show_mark(self) -> None:
+        """Show what has become of the mark; a picture is decoded once."""
+        if self.mark.picture is not self._picture:
+            self._picture = self.mark.picture
+            had = self.picture_rect.height()
+            if self._picture is not None:
+                self.image = QImage.fromData(self._picture.data)
+            self._measure()
+            if self.picture_rect.height() != had:
+                self.follow()
+        self.update()
+
+    def follow(self) -> None:
+        """Bring the wires along."""
+        for wire in self.wires:
+            wire.follow()
+
+    def itemChange(self, change: Any, value: Any) -> Any:
+        kind = QGraphicsItem.GraphicsItemChange
+        if change == kind.ItemPositionChange and self.snap:
+            return QPointF(round(value.x() / SNAP) * SNAP, round(value.y() / SNAP) * SNAP)
+        if change == kind.ItemPositionHasChanged:
+            self.follow()
+        elif change == kind.ItemSelectedHasChanged:
+            for wire in self.wires:
+                wire.update()
+        return value
+
+    def mousePressEvent(self, event: Any) -> None:
+        """Selecting and dragging are Qt's own."""
+        QGraphicsItem.mousePressEvent(self, event)
+
+    def paint(self, painter: QPainter, option: Any, widget: Any = None) -> None:
+        zoom = option.levelOfDetailFromTransform(painter.worldTransform())
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, zoom > DETAIL)
+        if zoom < DETAIL:
+            painting.paint_far(painter, self)
+        else:
+            painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, True)
+            painting.paint_near(painter, self)
+
+    def set_lit(self, lit: frozenset[tuple[str, str]] | None) -> None:
+        """Light up the ports that may take the dragged wire."""
+        if lit != self.lit:
+            self.lit = lit
+            self.update()
+
+    def set_hot(self, hot: str) -> None:
+        """Mark what is under the mouse."""
+        if hot != self.hot:
+            self.hot = hot
+            self.update()
+
+
+CURSORS = {
+    "number": Qt.CursorShape.SizeHorCursor,
+    "text": Qt.CursorShape.IBeamCursor,
+    "lines": Qt.CursorShape.IBeamCursor,
+}

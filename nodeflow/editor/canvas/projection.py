@@ -1,0 +1,236 @@
+"""The document on the screen: items follow the graph.
+
+After each change of the document `sync` brings the items in line with it, whatever the change was: what an edit, an
+undo or a paste did to the view is never told twice. An edit that is refused leaves the graph, and so the view, alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QPoint, QPointF, QRectF, Signal
+from PySide6.QtGui import QCursor, QPixmapCache
+
+from ...graph.graph import split
+from ..clipping import spot as place_of
+from ..faces import PortSpot, face
+from ..layout import arranged
+from ..marks import Marks
+from .frame import FlowFrame, frames_of
+from .node import FlowNode
+from .viewer import FlowViewer
+from .wire import FlowWire, LiveWire
+
+if TYPE_CHECKING:
+    from ...specs import Input
+    from ..document import Document
+
+CACHE_KB = 128 * 1024
+"""Painted nodes that are kept, in kilobytes at a device pixel ratio of 1."""
+
+
+class Projection(FlowViewer):
+    """The graph of a document.
+
+    Args:
+        document: What is shown and edited.
+        marks: What is known of each node's run.
+    """
+
+    selection_changed = Signal()
+
+    def __init__(self, document: Document, marks: Marks) -> None:
+        super().__init__()
+        self.document, self.marks = document, marks
+        self.nodes: dict[str, FlowNode] = {}
+        self.frames: dict[str, FlowFrame] = {}
+        self.wires: dict[tuple[str, str, int], FlowWire] = {}
+        self.live = LiveWire()
+        self.live.setVisible(False)
+        self.scene().addItem(self.live)
+        self._hot: FlowNode | None = None
+        self._hot_wire: FlowWire | None = None
+        self._seen: dict[str, Any] = {}
+        self._fresh = True
+        self.setAccessibleName("Graph")
+        QPixmapCache.setCacheLimit(int(CACHE_KB * self.devicePixelRatioF() ** 2))
+        self.scene().selectionChanged.connect(self.selection_changed)
+        document.listeners.append(self.sync)
+        self.sync()
+
+    # The document → the view
+
+    def sync(self) -> None:
+        """Bring the view in line with the document."""
+        graph = self.document.graph
+        used = self._used()
+        for name in self.nodes.keys() - graph.nodes.keys():
+            self._drop(name)
+        loose: dict[str, tuple[float, float]] | None = None
+        for name, node in graph.nodes.items():
+            view = graph.view.get(name)
+            now = (node.type, node.bypass, node.values, node.wires, view, used.get(name, frozenset()))
+            item = self.nodes.get(name)
+            if item is None or self._seen.get(name) != now:
+                values, wires = dict(node.values), dict(node.wires)
+                self._seen[name] = (node.type, node.bypass, values, wires, view, now[-1])
+                made = face(self.document, name, now[-1])
+                if item is None:
+                    item = self._add(name, made)
+                elif item.face != made:
+                    item.show_face(made)
+            if isinstance(view, dict) and "at" in view:
+                at = place_of(view)
+            else:
+                loose = loose if loose is not None else self._unplaced()
+                at = loose.get(name, (0.0, 0.0))
+            if (item.x(), item.y()) != at:
+                item.setPos(*at)
+        self._sync_frames()
+        self._sync_wires()
+
+    def _used(self) -> dict[str, frozenset[str]]:
+        """The outputs of each node that are wired."""
+        found: dict[str, set[str]] = {}
+        for node in self.document.graph.nodes.values():
+            for _, source in node.sources():
+                name, output = split(source)
+                found.setdefault(name, set()).add(output)
+        return {name: frozenset(outputs) for name, outputs in found.items()}
+
+    def _unplaced(self) -> dict[str, tuple[float, float]]:
+        heights = {name: face(self.document, name).height for name in self.document.graph.nodes}
+        return arranged(self.document.graph, heights)
+
+    def _add(self, name: str, made: Any) -> FlowNode:
+        item = self.nodes[name] = FlowNode(made, self.marks.of(name))
+        self.scene().addItem(item)
+        item.show_mark()
+        return item
+
+    def _drop(self, name: str) -> None:
+        item = self.nodes.pop(name)
+        self._seen.pop(name, None)
+        if self._hot is item:
+            self._hot = None
+        for wire in list(item.wires):
+            self._unwire(next(key for key, each in self.wires.items() if each is wire))
+        self.scene().removeItem(item)
+
+    def _unwire(self, key: tuple[str, str, int]) -> None:
+        wire = self.wires.pop(key)
+        if self._hot_wire is wire:
+            self._hot_wire = None
+        wire.detach()
+        self.scene().removeItem(wire)
+
+    def _sync_wires(self) -> None:
+        wanted: dict[tuple[str, str, int], tuple[str, str]] = {}
+        for name, node in self.document.graph.nodes.items():
+            for input, source in node.sources():
+                if split(source)[0] in self.nodes:
+                    key = (source, f"{name}.{input}", 0)
+                    while key in wanted:
+                        key = (*key[:2], key[2] + 1)
+                    wanted[key] = (source, input)
+        for key in self.wires.keys() - wanted.keys():
+            self._unwire(key)
+        for key in wanted.keys() - self.wires.keys():
+            source, output = split(key[0])
+            target, input = split(key[1])
+            wire = self.wires[key] = FlowWire(self.nodes[source], output, self.nodes[target], input)
+            self.scene().addItem(wire)
+
+    def _sync_frames(self) -> None:
+        wanted = frames_of(self.document.graph)
+        for name in self.frames.keys() - wanted.keys():
+            self.scene().removeItem(self.frames.pop(name))
+        for name, view in wanted.items():
+            if name not in self.frames:
+                self.frames[name] = FlowFrame(name, self)
+                self.scene().addItem(self.frames[name])
+            self.frames[name].show_view(view)
+
+    def show_marks(self, names: object) -> None:
+        """The runs of these nodes have changed."""
+        assert isinstance(names, set)
+        for name in names:
+            if item := self.nodes.get(name):
+                item.mark = self.marks.of(name)
+                item.show_mark()
+
+    # Looking things up
+
+    def node_at(self, at: QPointF) -> FlowNode | None:
+        """The node under a point of the scene."""
+        return next((item for item in self.scene().items(at) if isinstance(item, FlowNode)), None)
+
+    def wire_at(self, at: QPointF) -> FlowWire | None:
+        """The wire near a point of the scene."""
+        near = QRectF(at.x() - 4, at.y() - 4, 8, 8)
+        return next((item for item in self.scene().items(near) if isinstance(item, FlowWire)), None)
+
+    def wire_into(self, node: FlowNode, spot: PortSpot) -> FlowWire | None:
+        """The wire that arrives at an input."""
+        return next((wire for wire in node.wires if wire.target is node and wire.input == spot.name), None)
+
+    def input_of(self, name: str, port: str) -> Input | None:
+        """The declaration of a node's input."""
+        ports = self.document.ports(name)
+        return ports.inputs.get(port) if ports else None
+
+    def selected(self) -> list[str]:
+        """The names of the selected nodes, in reading order, then frames."""
+        items = self.scene().selectedItems()
+        nodes = sorted((item for item in items if isinstance(item, FlowNode)), key=lambda item: (item.x(), item.y()))
+        return [item.name_ for item in nodes] + [item.key for item in items if isinstance(item, FlowFrame)]
+
+    def select(self, names: Iterable[str]) -> None:
+        """Select these nodes and no others."""
+        wanted = set(names)
+        for name, node in self.nodes.items():
+            node.setSelected(name in wanted)
+        for name, frame in self.frames.items():
+            frame.setSelected(name in wanted)
+
+    def heights(self) -> dict[str, float]:
+        return {name: item.body.height() for name, item in self.nodes.items()}
+
+    def show_node(self, name: str, select: bool = False) -> None:
+        """Bring a node into view, moving no more than needed."""
+        item = self.nodes.get(name)
+        if item is None:
+            return
+        if select:
+            self.select([name])
+        rect, seen = item.mapRectToScene(item.body), self.visible()
+        if not seen.contains(rect):
+            self._set_viewer_pan(rect.center().x() - seen.center().x(), rect.center().y() - seen.center().y())
+
+    def fit(self, names: Iterable[str] = ()) -> None:
+        """Bring all nodes, or these, into view."""
+        items = [self.nodes[name] for name in names if name in self.nodes] or [*self.nodes.values()]
+        rect = QRectF()
+        for item in items:
+            rect = rect.united(item.mapRectToScene(item.body))
+        self.show_rect(rect)
+
+    def showEvent(self, event: Any) -> None:
+        """All of the graph is seen at first."""
+        super().showEvent(event)
+        if self._fresh:
+            self._fresh = False
+            self.fit()
+
+    def center(self) -> QPointF:
+        return self.visible().center()
+
+    def cursor_spot(self) -> tuple[QPointF, QPoint]:
+        """Where the mouse is in the scene and on the screen; the middle, when it is elsewhere."""
+        screen = QCursor.pos()
+        local = self.viewport().mapFromGlobal(screen)
+        if not self.viewport().rect().contains(local):
+            local = self.viewport().rect().center()
+            screen = self.viewport().mapToGlobal(local)
+        return self.mapToScene(local), screen

@@ -1,0 +1,120 @@
+"""Wires: curves in the colour of what they carry."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtGui import QColor, QPainter, QPainterPath, QPainterPathStroker, QPen
+from PySide6.QtWidgets import QGraphicsItem, QGraphicsPathItem
+
+from .. import theme
+
+if TYPE_CHECKING:
+    from .node import FlowNode
+
+Z_WIRE, Z_LIVE = -1.0, 10.0
+
+
+def curve(start: QPointF, end: QPointF) -> QPainterPath:
+    """From an output to an input: leaves to the right, arrives from the left."""
+    reach = max(36.0, min(abs(end.x() - start.x()) * 0.5, 160.0))
+    if end.x() < start.x():
+        reach = min(220.0, 60.0 + (start.x() - end.x()) * 0.35)
+    path = QPainterPath(start)
+    path.cubicTo(start.x() + reach, start.y(), end.x() - reach, end.y(), end.x(), end.y())
+    return path
+
+
+class FlowWire(QGraphicsPathItem):
+    """A wire between two nodes.
+
+    Args:
+        source: The node it comes from, and its output.
+        target: The node it arrives at, and its input.
+    """
+
+    def __init__(self, source: FlowNode, output: str, target: FlowNode, input: str) -> None:
+        super().__init__()
+        self.source, self.output, self.target, self.input = source, output, target, input
+        self.setZValue(Z_WIRE)
+        self.setFlag(QGraphicsItem.GraphicsItemFlag.ItemIsSelectable, False)
+        self.setAcceptedMouseButtons(Qt.MouseButton.NoButton)
+        self.color = theme.color(theme.OTHER_TYPE)
+        self.dim = False
+        self.hot = False
+        self.broken = False
+        source.wires.append(self)
+        target.wires.append(self)
+        self.follow()
+
+    @property
+    def ends(self) -> tuple[str, str]:
+        """("node.output", "node.input")."""
+        return f"{self.source.name_}.{self.output}", f"{self.target.name_}.{self.input}"
+
+    def follow(self) -> None:
+        """Run between the ports, wherever they are now."""
+        start, end = self.source.port_place("out", self.output), self.target.port_place("in", self.input)
+        if start is None or end is None:
+            self.setVisible(False)
+            return
+        self.setVisible(True)
+        spot = self.source.face.port("out", self.output)
+        self.color = theme.type_color(spot.type if spot else "")
+        self.setPath(curve(start, end))
+
+    def detach(self) -> None:
+        """Leave both nodes."""
+        for node in (self.source, self.target):
+            if self in node.wires:
+                node.wires.remove(self)
+
+    def set_hot(self, hot: bool) -> None:
+        if hot != self.hot:
+            self.hot = hot
+            self.update()
+
+    def shape(self) -> QPainterPath:
+        """Easier to hit than it is thick."""
+        stroker = QPainterPathStroker()
+        stroker.setWidth(10)
+        return stroker.createStroke(self.path())
+
+    def boundingRect(self) -> QRectF:
+        return self.path().controlPointRect().adjusted(-4, -4, 4, 4)
+
+    def paint(self, painter: QPainter, option: Any, widget: Any = None) -> None:
+        bright = self.hot or self.source.isSelected() or self.target.isSelected()
+        color = QColor(self.color)
+        if self.dim:
+            color.setAlphaF(0.15)
+        elif not bright:
+            color.setAlphaF(0.72)
+        pen = QPen(color, 3.0 if bright else 2.2)
+        pen.setCapStyle(Qt.PenCapStyle.RoundCap)
+        if self.broken:
+            pen.setStyle(Qt.PenStyle.DashLine)
+            pen.setColor(theme.color(theme.BAD))
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        painter.setPen(pen)
+        painter.drawPath(self.path())
+
+
+class LiveWire(QGraphicsPathItem):
+    """The wire that follows the mouse; red while it may not be dropped where it is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setZValue(Z_LIVE)
+        self.setAcceptedMouseButtons(Qt.MouseButton.NoButton)
+
+    def show_between(self, start: QPointF, end: QPointF, color: QColor, refused: bool) -> None:
+        """From an output to an input; either end may be the mouse."""
+        pen = QPen(theme.color(theme.BAD) if refused else color, 2.6)
+        pen.setCapStyle(Qt.PenCapStyle.RoundCap)
+        if refused:
+            pen.setStyle(Qt.PenStyle.DashLine)
+        self.setPen(pen)
+        self.setPath(curve(start, end))
+        self.setVisible(True)

@@ -1,0 +1,40 @@
+"""A file dropped on the canvas: a graph, or a picture that carries one, opens; another picture becomes a node."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import NodeflowError
+from ..media.images import SUFFIXES, graph_in
+
+if TYPE_CHECKING:
+    from .window import Window
+
+READABLE = (*SUFFIXES, ".bmp", ".gif", ".tif", ".tiff")
+
+
+def dropped_file(window: Window, path: str, at: tuple[float, float]) -> None:
+    """Do what is meant by dropping a file at a point of the canvas."""
+    space, suffix = window.current, Path(path).suffix.lower()
+    if space is None or suffix == ".json" or _carries_graph(path):
+        window.files.open_path(path)
+    elif suffix in READABLE:
+        name = space.document.add("image/load", at)
+        space.document.set_value(name, "path", path)
+        space.canvas.select([name])
+    elif suffix == ".safetensors" or Path(path).is_dir():
+        name = space.document.add("model/load", at)
+        space.document.set_value(name, "model", path)
+        space.canvas.select([name])
+    else:
+        window.say(f"{Path(path).name}: drop a graph, a picture or a model")
+
+
+def _carries_graph(path: str) -> bool:
+    if Path(path).suffix.lower() not in SUFFIXES:
+        return False
+    try:
+        return bool(graph_in(path))
+    except NodeflowError:
+        return False

@@ -1,0 +1,219 @@
+"""What a node shows and where, as plain data: header, ports, fields. No Qt; the canvas paints it and hits it by maths.
+
+A row takes an input port on the left and an output port on the right. Parameters stand below, each a field over the
+whole width with a port of its own on the left; a field that is wired is a row like others.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..graph.plain import is_sweep
+from ..graph.plain import text as plain_text
+
+if TYPE_CHECKING:
+    from ..specs import Input
+    from .document import Document
+
+WIDTH = 240.0
+HEADER = 30.0
+PATHS = ("file", "folder", "model", "output")
+ROW = 23.0
+FIELD = 26.0
+LINE = 16.0
+EDGE = 8.0
+
+
+@dataclass(frozen=True)
+class PortSpot:
+    """A port: its side ("in" or "out"), what it carries, and the middle of its dot."""
+
+    side: str
+    name: str
+    type: str
+    y: float
+    many: bool = False
+    wired: bool = False
+    label: str = ""
+
+    @property
+    def x(self) -> float:
+        return 0.0 if self.side == "in" else WIDTH
+
+
+@dataclass(frozen=True)
+class Field:
+    """A parameter: `kind` is "number", "seed", "switch", "menu", "text", "lines", "color", "path" or "data".
+
+    Args:
+        fill: The share of a slider that is filled; None without a range.
+        usual: Is it the default?
+    """
+
+    name: str
+    kind: str
+    y: float
+    height: float
+    text: str
+    value: Any
+    fill: float | None = None
+    usual: bool = False
+
+
+@dataclass(frozen=True)
+class Face:
+    """A node as it is shown."""
+
+    name: str
+    title: str
+    category: str
+    known: bool
+    bypass: bool
+    collapsed: bool
+    ports: tuple[PortSpot, ...]
+    fields: tuple[Field, ...]
+    height: float
+
+    def port(self, side: str, name: str) -> PortSpot | None:
+        return next((spot for spot in self.ports if spot.side == side and spot.name == name), None)
+
+    def field(self, name: str) -> Field | None:
+        return next((field for field in self.fields if field.name == name), None)
+
+    def field_at(self, x: float, y: float) -> Field | None:
+        """The field under a point."""
+        if not EDGE <= x <= WIDTH - EDGE:
+            return None
+        return next((field for field in self.fields if field.y <= y < field.y + field.height), None)
+
+
+def face(document: Document, name: str, used: frozenset[str] = frozenset()) -> Face:
+    """The face of a node.
+
+    Args:
+        document: The document it is in.
+        name: The node.
+        used: Its outputs that are wired.
+    """
+    node, ports, spec = document.graph.nodes[name], document.ports(name), document.spec(name)
+    view = document.graph.view.get(name)
+    view = view if isinstance(view, dict) else {}
+    title = spec.title if spec else node.type
+    category = node.type.partition("/")[0]
+    if ports is None:
+        rows, fields, height = _unknown(node, used)
+    else:
+        rows, fields, height = _known(document, name, used)
+    collapsed = view.get("collapsed") is True
+    if collapsed:
+        rows = tuple(PortSpot(r.side, r.name, r.type, HEADER / 2, r.many, r.wired) for r in rows)
+        fields, height = (), HEADER
+    return Face(name, title, category, spec is not None, node.bypass, collapsed, rows, fields, height)
+
+
+Shown = tuple[tuple[PortSpot, ...], tuple[Field, ...], float]
+
+
+def _known(document: Document, name: str, used: frozenset[str]) -> Shown:
+    node, ports = document.graph.nodes[name], document.ports(name)
+    assert ports is not None
+    rows: list[PortSpot] = []
+    left = [port for port in ports.inputs.values() if port.wired or port.name in node.wires]
+    y = HEADER + 6
+    for place, port in enumerate(left):
+        label = _label(port.name)
+        middle = y + place * ROW + ROW / 2
+        rows.append(PortSpot("in", port.name, port.type, middle, port.many, port.name in node.wires, label))
+    for place, out in enumerate(ports.outputs.values()):
+        middle = y + place * ROW + ROW / 2
+        rows.append(PortSpot("out", out.name, out.type, middle, out.many, out.name in used, _label(out.name)))
+    y += max(len(left), len(ports.outputs)) * ROW + 2
+    fields = []
+    for port in ports.inputs.values():
+        if not port.wired and port.name not in node.wires:
+            made = _field(port, node.values.get(port.name, port.default), port.name not in node.values, y)
+            fields.append(made)
+            rows.append(PortSpot("in", port.name, port.type, y + min(made.height, FIELD) / 2, port.many))
+            y += made.height
+    return tuple(rows), tuple(fields), y + 6
+
+
+def _unknown(node: Any, used: frozenset[str]) -> Shown:
+    """A node without a type keeps its wires."""
+    y = HEADER + 6
+    rows = [
+        PortSpot("in", port, "any", y + place * ROW + ROW / 2, isinstance(wired, list), True, _label(port))
+        for place, (port, wired) in enumerate(node.wires.items())
+    ]
+    rows += [
+        PortSpot("out", port, "any", y + place * ROW + ROW / 2, False, True, _label(port))
+        for place, port in enumerate(sorted(used))
+    ]
+    return tuple(rows), (), y + max(len(node.wires), len(used), 1) * ROW + 6
+
+
+def _field(port: Input, value: Any, usual: bool, y: float) -> Field:
+    kind = field_kind(port) if not is_sweep(value) else "data"
+    height = FIELD
+    if kind == "lines":
+        height = 12 + LINE * max(3, min(port.widget.lines, 5))
+    return Field(
+        port.name, kind, y, height, shown(port, value), value, _fill(port, value) if kind == "number" else None, usual
+    )
+
+
+def field_kind(port: Input) -> str:
+    """How a parameter is edited."""
+    widget = port.widget
+    if port.many:
+        return "data"
+    if widget.options and not widget.free:
+        return "menu"
+    if widget.kind in ("seed", "color"):
+        return widget.kind
+    if widget.kind in PATHS:
+        return "path"
+    if port.type == "bool":
+        return "switch"
+    if port.type in ("int", "float"):
+        return "number"
+    if port.type == "str":
+        if widget.options:
+            return "menu"
+        return "lines" if widget.lines > 1 else "text"
+    return "data"
+
+
+def shown(port: Input, value: Any) -> str:
+    """A value in the field, in words and figures."""
+    if is_sweep(value):
+        items = value["sweep"]
+        return f"sweep of {len(items)}" if isinstance(items, list) else "sweep"
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    unit = f" {port.widget.unit}" if port.widget.unit else ""
+    if isinstance(value, float):
+        return f"{value:.4g}{unit}" if abs(value) < 1e4 else f"{value:.0f}{unit}"
+    if isinstance(value, int):
+        return f"{value}{unit}"
+    if isinstance(value, str):
+        return value or ("default" if port.widget.options else "")
+    return plain_text(value)
+
+
+def _fill(port: Input, value: Any) -> float | None:
+    low, high = port.widget.low, port.widget.high
+    if low is None or high is None or isinstance(value, bool) or not isinstance(value, int | float) or high <= low:
+        return None
+    if port.widget.log and low > 0 and value > 0:
+        from math import log
+
+        return min(1.0, max(0.0, log(value / low) / log(high / low)))
+    return min(1.0, max(0.0, (value - low) / (high - low)))
+
+
+def _label(name: str) -> str:
+    return name.replace("_", " ")

@@ -1,0 +1,171 @@
+"""Files of the window's graphs: open, save, close, recover; nothing is lost without being asked."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
+
+from ..errors import NodeflowError
+from ..graph import Graph, loads
+from ..opening import open_graph
+from .journal import Found, left_behind
+
+if TYPE_CHECKING:
+    from .window import Window
+    from .workspace import Workspace
+
+GRAPHS = "Graphs and pictures that carry one (*.json *.png *.webp *.jpg *.jpeg)"
+
+
+class Files:
+    """Opens, saves and closes the graphs of a window.
+
+    Args:
+        window: The window.
+    """
+
+    def __init__(self, window: Window) -> None:
+        self.window = window
+        self.leaving = False
+        """Was it decided to close the window, whatever is not saved?"""
+
+    def open_empty(self) -> Workspace:
+        """A new graph in a tab."""
+        return self.window.show_graph(Graph())
+
+    def open_path(self, path: str, *, template: bool = False) -> Workspace | None:
+        """Open a file, or go to its tab; a template opens as a graph without a file."""
+        wanted = str(Path(path).resolve())
+        if not template:
+            for place, space in enumerate(self.window.spaces):
+                if space.document.path and str(Path(space.document.path).resolve()) == wanted:
+                    self.window.tabs.setCurrentIndex(place)
+                    return space
+        try:
+            graph = open_graph(path)
+        except NodeflowError as error:
+            self.window.notice.ask(error.faults[0].line, OK=lambda: None)
+            return None
+        if template or not path.endswith(".json"):
+            graph.path = None
+        else:
+            self.window.settings.opened(path)
+        return self.window.show_graph(graph)
+
+    def ask_file(self) -> None:
+        """Choose a file to open."""
+        dialog = QFileDialog(self.window, "Open graph")
+        dialog.setNameFilter(GRAPHS)
+        dialog.setFileMode(QFileDialog.FileMode.ExistingFiles)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.filesSelected.connect(lambda paths: [self.open_path(path) for path in paths])
+        dialog.open()
+
+    def save(self, space: Workspace, *, ask: bool = False, then: Callable[[], object] = lambda: None) -> None:
+        """Save a graph, asking for a file where it has none."""
+        if not ask and space.document.path:
+            self._write(space, "", then)
+            return
+        dialog = QFileDialog(self.window, "Save graph", space.document.path or "graph.json", "Graphs (*.json)")
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        dialog.setDefaultSuffix("json")
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.fileSelected.connect(lambda path: self._write(space, path, then))
+        dialog.open()
+
+    def _write(self, space: Workspace, path: str, then: Callable[[], object]) -> None:
+        try:
+            space.document.save(path)
+        except NodeflowError as error:
+            self.window.notice.ask(error.faults[0].line, OK=lambda: None)
+            return
+        space.keep()
+        self.window.settings.opened(space.document.path)
+        self.window.say(f"Saved {space.document.title}")
+        then()
+
+    def close_tab(self, place: int) -> None:
+        """Close a graph; one with changes asks first."""
+        page: QWidget | None = self.window.tabs.widget(place)
+        if page is None:
+            return
+        space: Workspace = page.property("space")
+        if space.changed and space.document.graph.nodes:
+            box = self._ask_save(space.document.title)
+            box.buttonClicked.connect(lambda button: self._answered(space, box, button))
+            box.open()
+        else:
+            self.drop(space)
+
+    def _ask_save(self, title: str) -> QMessageBox:
+        buttons = QMessageBox.StandardButton
+        box = QMessageBox(
+            QMessageBox.Icon.Question, "Unsaved changes", f"Save the changes of {title}?", parent=self.window
+        )
+        box.setStandardButtons(buttons.Save | buttons.Discard | buttons.Cancel)
+        box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        return box
+
+    def _answered(self, space: Workspace, box: QMessageBox, button: Any) -> None:
+        match box.standardButton(button):
+            case QMessageBox.StandardButton.Save:
+                self.save(space, then=lambda: self.drop(space))
+            case QMessageBox.StandardButton.Discard:
+                self.drop(space)
+
+    def drop(self, space: Workspace) -> None:
+        self.window.tabs.removeTab(self.window.tabs.indexOf(space.canvas))
+        self.window.inspectors.removeWidget(space.inspector)
+        space.close()
+        self.window.refresh()
+
+    def recover(self) -> None:
+        """Offer the unsaved graphs of windows that were killed."""
+        for found in left_behind()[:1]:
+            self.window.notice.ask(
+                f"Unsaved changes of {found.title} were left behind by a window that ended.",
+                Recover=functools.partial(self._recover, found),
+                Discard=found.discard,
+            )
+
+    def _recover(self, found: Found) -> None:
+        try:
+            graph = loads(found.entry.text)
+        except NodeflowError as error:
+            self.window.say(error.faults[0].line)
+            return
+        graph.path = found.entry.path or None
+        space = self.window.show_graph(graph)
+        space.document.history.mark_unsaved()
+        space.keep()
+        found.discard()
+        self.window.refresh()
+
+    def may_leave(self) -> bool:
+        """May the window close? Asks where something is not saved, and closes it after the answer."""
+        unsaved = [space for space in self.window.spaces if space.changed and space.document.graph.nodes]
+        if self.leaving or not unsaved:
+            return True
+        box = self._ask_save(", ".join(space.document.title for space in unsaved))
+        box.buttonClicked.connect(lambda button: self._left(unsaved, box, button))
+        box.open()
+        return False
+
+    def _left(self, unsaved: list[Workspace], box: QMessageBox, button: Any) -> None:
+        match box.standardButton(button):
+            case QMessageBox.StandardButton.Discard:
+                self.leaving = True
+                self.window.close()
+            case QMessageBox.StandardButton.Save:
+                self._save_all(unsaved)
+
+    def _save_all(self, unsaved: list[Workspace]) -> None:
+        if unsaved:
+            self.save(unsaved[0], then=lambda: self._save_all(unsaved[1:]))
+        else:
+            self.window.close()

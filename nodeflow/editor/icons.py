@@ -1,0 +1,71 @@
+"""Icons as strokes on a grid of 20, painted in the colour and size they are needed in."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtGui import QIcon, QPainter, QPainterPath, QPen, QPixmap
+
+from . import theme
+
+Line = tuple[tuple[float, float], ...]
+STROKES: dict[str, tuple[Line, ...]] = {
+    "new": (((6, 3), (12, 3), (15, 6), (15, 17), (5, 17), (5, 3), (6, 3)), ((12, 3), (12, 6), (15, 6))),
+    "open": (((3, 16), (3, 5), (8, 5), (10, 7), (16, 7), (16, 9)), ((3, 16), (6, 9), (18, 9), (15, 16), (3, 16))),
+    "save": (((4, 4), (13, 4), (16, 7), (16, 16), (4, 16), (4, 4)), ((7, 4), (7, 8), (12, 8), (12, 4)),
+             ((7, 16), (7, 12), (13, 12), (13, 16))),
+    "undo": (((7, 4), (3, 8), (7, 12)), ((3, 8), (12, 8), (15, 9), (16.5, 12), (15, 15), (12, 16), (8, 16))),
+    "redo": (((13, 4), (17, 8), (13, 12)), ((17, 8), (8, 8), (5, 9), (3.5, 12), (5, 15), (8, 16), (12, 16))),
+    "fit": (((3, 7), (3, 3), (7, 3)), ((13, 3), (17, 3), (17, 7)), ((17, 13), (17, 17), (13, 17)),
+            ((7, 17), (3, 17), (3, 13))),
+    "layout": (((3, 4), (8, 4), (8, 8), (3, 8), (3, 4)), ((12, 4), (17, 4), (17, 8), (12, 8), (12, 4)),
+               ((12, 12), (17, 12), (17, 16), (12, 16), (12, 12)), ((8, 6), (12, 6)), ((10, 6), (10, 14), (12, 14))),
+    "add": (((10, 4), (10, 16)), ((4, 10), (16, 10))),
+    "search": (((13, 13), (17, 17)),),
+    "live": (((11, 3), (5, 11), (10, 11), (9, 17), (15, 9), (10, 9), (11, 3)),),
+}  # fmt: skip
+
+
+def icon(name: str, color: str = theme.DIM) -> QIcon:
+    """An icon, at once and twice its size; paler where it is disabled."""
+    made = QIcon()
+    for mode, paint in ((QIcon.Mode.Normal, color), (QIcon.Mode.Disabled, theme.LINE), (QIcon.Mode.Active, theme.TEXT)):
+        for scale in (1, 2):
+            made.addPixmap(_pixels(name, paint, scale), mode)
+    return made
+
+
+def _pixels(name: str, color: str, scale: int) -> QPixmap:
+    pixels = QPixmap(20 * scale, 20 * scale)
+    pixels.setDevicePixelRatio(scale)
+    pixels.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(pixels)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    pen = QPen(theme.color(color), 1.6)
+    pen.setCapStyle(Qt.PenCapStyle.RoundCap)
+    pen.setJoinStyle(Qt.PenJoinStyle.RoundJoin)
+    painter.setPen(pen)
+    for line in STROKES[name]:
+        painter.drawPolyline([QPointF(x, y) for x, y in line])
+    if name == "search":
+        painter.drawEllipse(QPointF(9, 9), 5, 5)
+    painter.end()
+    return pixels
+
+
+def app_icon() -> QIcon:
+    """Two nodes and a wire."""
+    pixels = QPixmap(128, 128)
+    pixels.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(pixels)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(theme.color(theme.PANEL))
+    painter.drawRoundedRect(QRectF(4, 4, 120, 120), 28, 28)
+    wire = QPainterPath(QPointF(40, 44))
+    wire.cubicTo(80, 44, 48, 84, 88, 84)
+    painter.strokePath(wire, QPen(theme.color(theme.ACCENT), 9, c=Qt.PenCapStyle.RoundCap))
+    for at, color in (((22, 30), "#a48bff"), ((78, 70), "#6fcf7c")):
+        painter.setBrush(theme.color(color))
+        painter.drawRoundedRect(QRectF(*at, 28, 28), 9, 9)
+    painter.end()
+    return QIcon(pixels)

@@ -1,0 +1,238 @@
+"""The inspector: the selected nodes with all that is known of them, and a real editor for each parameter.
+
+Several nodes of one type are edited together.
+"""
+
+from __future__ import annotations
+
+import json
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QFormLayout,
+    QLabel,
+    QLineEdit,
+    QPlainTextEdit,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
+
+from ..graph.edits import Batch, SetValue
+from .dragging import parsed
+from .faces import field_kind
+
+if TYPE_CHECKING:
+    from ..specs import Input, NodeSpec
+    from .document import Document
+    from .marks import Marks
+
+
+class Inspector(QScrollArea):
+    """Shows the nodes that `show_nodes` names.
+
+    Args:
+        document: Where they are.
+        marks: What is known of their runs.
+    """
+
+    def __init__(self, document: Document, marks: Marks) -> None:
+        super().__init__()
+        self.setWidgetResizable(True)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.document, self.marks = document, marks
+        self.names: list[str] = []
+        self.editors: dict[str, QWidget] = {}
+        self._shape: Any = None
+        document.listeners.append(self.refresh)
+        self._build()
+
+    def show_nodes(self, names: list[str]) -> None:
+        """Inspect these nodes."""
+        self.names = [name for name in names if name in self.document.graph.nodes]
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Follow the document: new editors where the nodes or their wires are others, else new values."""
+        self.names = [name for name in self.names if name in self.document.graph.nodes]
+        nodes = [self.document.graph.nodes[name] for name in self.names]
+        shape = [(name, node.type, tuple(node.wires)) for name, node in zip(self.names, nodes, strict=True)]
+        if shape != self._shape:
+            self._shape = shape
+            self._build()
+        for name, editor in self.editors.items():
+            if not editor.hasFocus():
+                _show(editor, self.document.value(self.names[0], name))
+
+    def _build(self) -> None:
+        self.editors = {}
+        page = QWidget()
+        layout = QVBoxLayout(page)
+        layout.setContentsMargins(14, 10, 14, 14)
+        layout.setSpacing(8)
+        if not self.names:
+            layout.addWidget(_label("Nothing selected", "heading"))
+            layout.addWidget(_label("Select a node to see what it does and to edit it here.", "dim"))
+        else:
+            self._head(layout)
+            self._form(layout)
+        layout.addStretch(1)
+        self.setWidget(page)
+
+    def _head(self, layout: QVBoxLayout) -> None:
+        first = self.names[0]
+        spec, node = self.document.spec(first), self.document.graph.nodes[first]
+        if len(self.names) > 1:
+            layout.addWidget(_label(f"{len(self.names)} nodes", "heading"))
+            return
+        name = QLineEdit(first)
+        name.setAccessibleName("Name of the node")
+        name.editingFinished.connect(lambda: self._rename(first, name))
+        layout.addWidget(_label(spec.title if spec else node.type, "heading"))
+        layout.addWidget(name)
+        about = spec.about or spec.doc if spec else "No pack has this node type; it is kept as it is."
+        layout.addWidget(_label(about, "dim"))
+        if tip := self.marks.of(first).tip:
+            layout.addWidget(_label(tip, "faint"))
+
+    def _form(self, layout: QVBoxLayout) -> None:
+        spec = self.document.spec(self.names[0])
+        kinds = {self.document.graph.nodes[name].type for name in self.names}
+        if spec is None or len(kinds) > 1:
+            return
+        form = QFormLayout()
+        form.setLabelAlignment(Qt.AlignmentFlag.AlignLeft)
+        form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
+        form.setVerticalSpacing(7)
+        wires = self.document.graph.nodes[self.names[0]].wires
+        for port in spec.inputs:
+            if port.wired or port.name in wires:
+                continue
+            editor = self._editor(port)
+            editor.setToolTip(port.doc)
+            editor.setAccessibleName(port.name)
+            label = _label(port.name.replace("_", " "), "dim")
+            label.setToolTip(port.doc)
+            self.editors[port.name] = editor
+            if isinstance(editor, QPlainTextEdit):
+                form.addRow(label)
+                form.addRow(editor)
+            else:
+                form.addRow(label, editor)
+        layout.addLayout(form)
+        layout.addWidget(_label(_ports(spec), "faint", rich=True))
+
+    def _editor(self, port: Input) -> QWidget:
+        kind = field_kind(port)
+        if kind == "switch":
+            box = QCheckBox()
+            box.toggled.connect(lambda on: self._set(port.name, on))
+            return box
+        if kind == "menu":
+            menu = QComboBox()
+            menu.setEditable(port.widget.free)
+            for option in port.widget.options:
+                menu.addItem(str(option) or "default", option)
+            menu.activated.connect(lambda row: self._set(port.name, menu.itemData(row)))
+            if port.widget.free and (line := menu.lineEdit()):
+                line.editingFinished.connect(lambda: self._chosen(port, menu))
+            return menu
+        if kind == "lines":
+            text = _Text()
+            text.setObjectName("editor")
+            text.setFixedHeight(96)
+            text.left = lambda: self._set(port.name, text.toPlainText())
+            return text
+        line = QLineEdit()
+        line.editingFinished.connect(lambda: self._typed(port, line))
+        return line
+
+    def _typed(self, port: Input, line: QLineEdit) -> None:
+        text = line.text()
+        value: Any = text
+        if field_kind(port) in ("number", "seed"):
+            value = parsed(port, text)
+        elif port.type != "str" or port.many:
+            try:
+                value = json.loads(text)
+            except ValueError:
+                value = text
+        if value is None and text.strip():
+            _show(line, self.document.value(self.names[0], port.name))
+        else:
+            self._set(port.name, value)
+
+    def _chosen(self, port: Input, menu: QComboBox) -> None:
+        row = menu.findText(menu.currentText())
+        self._set(port.name, menu.itemData(row) if row >= 0 else menu.currentText())
+
+    def _set(self, port: str, value: Any) -> None:
+        names = [name for name in self.names if self.document.value(name, port) != value]
+        if names:
+            self.document.do(Batch(tuple(SetValue(name, port, value) for name in names)), f"Set {port}")
+
+    def _rename(self, old: str, line: QLineEdit) -> None:
+        from ..errors import NodeflowError
+
+        new = line.text().strip()
+        if new == old or old not in self.document.graph.nodes:
+            return
+        try:
+            self.names = [new]
+            self.document.rename(old, new)
+        except NodeflowError as error:
+            self.names = [old]
+            line.setText(old)
+            line.setToolTip(str(error))
+
+
+class _Text(QPlainTextEdit):
+    """A text that says when it is left."""
+
+    left: Any = staticmethod(lambda: None)
+
+    def focusOutEvent(self, event: Any) -> None:
+        super().focusOutEvent(event)
+        self.left()
+
+
+def _label(text: str, name: str, rich: bool = False) -> QLabel:
+    label = QLabel(text)
+    label.setObjectName(name)
+    label.setWordWrap(True)
+    label.setTextFormat(Qt.TextFormat.RichText if rich else Qt.TextFormat.PlainText)
+    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    return label
+
+
+def _show(editor: QWidget, value: Any) -> None:
+    """Put a value into an editor, telling nobody."""
+    editor.blockSignals(True)
+    if isinstance(editor, QCheckBox):
+        editor.setChecked(bool(value))
+    elif isinstance(editor, QComboBox):
+        row = next((row for row in range(editor.count()) if editor.itemData(row) == value), -1)
+        editor.setCurrentIndex(row) if row >= 0 else editor.setEditText(str(value))
+    elif isinstance(editor, QPlainTextEdit):
+        if editor.toPlainText() != str(value or ""):
+            editor.setPlainText(str(value or ""))
+    elif isinstance(editor, QLineEdit):
+        editor.setText(value if isinstance(value, str) else "" if value is None else json.dumps(value))
+    editor.blockSignals(False)
+
+
+def _ports(spec: NodeSpec) -> str:
+    """What goes in and comes out, with what the docstring says."""
+    rows = []
+    for head, ports in (("Inputs", [port for port in spec.inputs if port.wired]), ("Outputs", list(spec.outputs))):
+        if ports:
+            rows.append(f"<p><b>{head}</b></p>")
+            rows += [
+                f"<p>{escape(port.name)}: {escape(port.type.lstrip('~'))}. {escape(port.doc)}</p>" for port in ports
+            ]
+    rows.append(f"<p>{escape(spec.id)} {spec.version}</p>")
+    return "".join(rows)

@@ -1,0 +1,81 @@
+"""Places for nodes: columns from left to right as the wires run, in each column the order that crosses fewest wires."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from ..graph import Graph
+from ..graph.order import ordered, sources
+
+COLUMN = 320.0
+"""From the left edge of one column to the next."""
+GAP = 40.0
+"""Between the nodes of a column."""
+SWEEPS = 4
+
+
+def arranged(graph: Graph, heights: Mapping[str, float], names: Iterable[str] = ()) -> dict[str, tuple[float, float]]:
+    """Where each node goes: sources left of what they feed, close to it, and no two over each other.
+
+    Args:
+        graph: The graph.
+        heights: Of each node, in pixels.
+        names: Only these; none = all.
+    """
+    wanted = set(names) or set(graph.nodes)
+    feeding = {
+        name: [each for each in feeders if each in wanted] for name, feeders in sources(graph).items() if name in wanted
+    }
+    order = ordered(feeding)
+    order += [name for name in feeding if name not in set(order)]
+    depth = _depths(order, feeding)
+    columns: dict[int, list[str]] = {}
+    for name in order:
+        columns.setdefault(depth[name], []).append(name)
+    fed = _fed(feeding)
+    for sweep in range(SWEEPS):
+        _uncross(columns, fed if sweep % 2 else feeding, reverse=bool(sweep % 2))
+    return _places(columns, heights)
+
+
+def _depths(order: list[str], feeding: Mapping[str, list[str]]) -> dict[str, int]:
+    """The column of each node: one right of its last source; a node without sources just left of what it feeds."""
+    depth: dict[str, int] = {}
+    for name in order:
+        depth[name] = max((depth[each] + 1 for each in feeding[name] if each in depth), default=0)
+    fed = _fed(feeding)
+    for name in reversed(order):
+        if fed[name] and not feeding[name]:
+            depth[name] = max(0, min(depth[each] for each in fed[name]) - 1)
+    return depth
+
+
+def _fed(feeding: Mapping[str, list[str]]) -> dict[str, list[str]]:
+    fed: dict[str, list[str]] = {name: [] for name in feeding}
+    for name, feeders in feeding.items():
+        for feeder in feeders:
+            fed[feeder].append(name)
+    return fed
+
+
+def _uncross(columns: dict[int, list[str]], beside: Mapping[str, list[str]], reverse: bool) -> None:
+    """Order each column by the mean place of its neighbours."""
+    place = {name: rank for column in columns.values() for rank, name in enumerate(column)}
+    for at in sorted(columns, reverse=reverse):
+        ranks = {
+            name: sum(place[each] for each in beside[name]) / len(beside[name]) if beside[name] else place[name]
+            for name in columns[at]
+        }
+        columns[at].sort(key=lambda name: ranks[name])
+        place.update({name: rank for rank, name in enumerate(columns[at])})
+
+
+def _places(columns: Mapping[int, list[str]], heights: Mapping[str, float]) -> dict[str, tuple[float, float]]:
+    found = {}
+    for at, column in columns.items():
+        total = sum(heights.get(name, 100.0) for name in column) + GAP * (len(column) - 1)
+        y = -total / 2
+        for name in column:
+            found[name] = (at * COLUMN, round(y / 10) * 10.0)
+            y += heights.get(name, 100.0) + GAP
+    return found

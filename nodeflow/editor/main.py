@@ -1,0 +1,32 @@
+"""`nodeflow edit`: the application, its window, and what is opened in it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from PySide6.QtCore import Qt, QTimer
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QApplication
+
+from ..packs import default_library
+from . import theme
+from .window import Window
+
+
+def edit(paths: Sequence[str] = ()) -> int:
+    """Open the editor with these graphs; returns when its window is closed."""
+    QGuiApplication.setHighDpiScaleFactorRoundingPolicy(Qt.HighDpiScaleFactorRoundingPolicy.PassThrough)
+    app = QApplication.instance() or QApplication([sys.argv[0]])
+    assert isinstance(app, QApplication)
+    app.setApplicationName("nodeflow")
+    app.setDesktopFileName("nodeflow")
+    theme.apply(app)
+    window = Window(default_library())
+    for path in paths:
+        window.files.open_path(path)
+    window.show()
+    QTimer.singleShot(0, window.files.recover)
+    for fault in window.library.faults:
+        window.log.add(fault.line)
+    return app.exec()

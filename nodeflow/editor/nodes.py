@@ -1,0 +1,120 @@
+"""What is done to nodes: added, edited, bypassed, collapsed, framed, renamed."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QPoint, QPointF
+
+from ..errors import NodeflowError
+from ..graph.edits import Batch, Edit, Expose, Place
+from .canvas.frame import around, free_name
+from .front import Front
+from .palette import choices
+from .popup import SearchPopup
+
+
+class NodeCommands(Front):
+    """Actions on the selected nodes."""
+
+    def add_node(self) -> None:
+        if self.space is not None:
+            at, screen = self.space.canvas.cursor_spot()
+            self.search(at, screen, {})
+
+    def search(self, at: QPointF, screen: QPoint, ends: dict[str, str]) -> None:
+        """Add a node: those that fit the wire first where one was dragged here."""
+        space = self.space
+        if space is None:
+            return
+        found = choices(space.document.library)
+        if ends:
+            found = [choice for choice in found if space.document.could_take(choice.data, **ends)]
+
+        def add(kind: str) -> None:
+            name = space.document.add(kind, (at.x(), at.y() - 15), **ends)
+            space.canvas.select([name])
+            space.canvas.setFocus()
+
+        popup = SearchPopup(self.window)
+        popup.closed.connect(popup.deleteLater)
+        self.window.popup = popup
+        popup.ask(found, screen, add, hint="Add a node")
+
+    def edit_field(self) -> None:
+        """Edit the first parameter of the selected node; Tab goes on to the next."""
+        if self.space is not None and (names := self.space.canvas.selected()):
+            node = self.space.canvas.nodes.get(names[0])
+            if node and node.face.fields:
+                self.space.canvas.fields.edit(node, node.face.fields[0])
+
+    def bypass(self) -> None:
+        if self.space is not None:
+            self.space.document.bypass(self.space.canvas.selected())
+
+    def collapse(self) -> None:
+        if self.space is None:
+            return
+        canvas, document = self.space.canvas, self.space.document
+        names = [name for name in canvas.selected() if name in canvas.nodes]
+        fold = not all(canvas.nodes[name].face.collapsed for name in names)
+        edits = []
+        for name in names:
+            view = document.graph.view.get(name)
+            shown = {**(view if isinstance(view, dict) else {}), "collapsed": True}
+            if not fold:
+                del shown["collapsed"]
+            edits.append(Place(name, shown))
+        if edits:
+            document.do(Batch(tuple(edits)), "Collapse" if fold else "Unfold")
+
+    def randomize(self) -> None:
+        if self.space is None:
+            return
+        for name in self.space.canvas.selected():
+            node = self.space.canvas.nodes.get(name)
+            for field in node.face.fields if node else ():
+                if field.kind == "seed":
+                    self.space.canvas.fields.throw(name, field.name)
+
+    def frame(self) -> None:
+        if self.space is None:
+            return
+        canvas, graph = self.space.canvas, self.space.document.graph
+        rects = [item.mapRectToScene(item.body) for name in canvas.selected() if (item := canvas.nodes.get(name))]
+        if rects:
+            name = free_name(graph)
+            self.space.document.do(Place(name, around(rects, "Frame")), "Add frame")
+
+    def rename(self) -> None:
+        """Rename the selected node or frame."""
+        if self.space is None or not (names := self.space.canvas.selected()):
+            return
+        space, old = self.space, names[0]
+
+        def done(new: str) -> None:
+            try:
+                if old in space.document.graph.nodes:
+                    space.document.rename(old, new)
+                    space.canvas.select([new])
+                else:
+                    space.document.show(old, "Rename frame", title=new)
+            except NodeflowError as error:
+                self.window.say(error.faults[0].line)
+
+        self.window.ask([], done, hint=f"New name of {old.lstrip('.')}", free=True)
+
+    def make_output(self) -> None:
+        if self.space is None:
+            return
+        document, edits = self.space.document, list[Edit]()
+        for name in self.space.canvas.selected():
+            ports = document.ports(name) if name in document.graph.nodes else None
+            if ports and ports.outputs:
+                out = next(iter(ports.outputs))
+                public = out if out not in document.graph.outputs else f"{name}_{out}"
+                edits.append(Expose("outputs", public, f"{name}.{out}"))
+        if edits:
+            document.do(Batch(tuple(edits)), "Make output")
+
+    def look_at_picture(self) -> None:
+        if self.space is not None and (names := self.space.canvas.selected()):
+            self.window.show_picture(names[0])

@@ -1,0 +1,121 @@
+"""The palette: every node type by category, with search; dragged onto the canvas, or added with Enter."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QMimeData, QSize, Qt, Signal
+from PySide6.QtGui import QIcon, QPainter, QPixmap
+from PySide6.QtWidgets import QLineEdit, QTreeWidget, QTreeWidgetItem, QVBoxLayout, QWidget
+
+from . import theme
+from .matching import ranked
+from .popup import Choice
+
+if TYPE_CHECKING:
+    from ..packs import Library
+    from ..specs import NodeSpec
+
+MIME = "application/x-nodeflow-type"
+ID = Qt.ItemDataRole.UserRole
+
+
+def choices(library: Library) -> list[Choice]:
+    """All node types, for a search."""
+    specs = [spec for id in library.ids() if (spec := library.spec(id))]
+    return [
+        Choice(
+            spec.title,
+            spec.id.partition("/")[0],
+            spec.id,
+            theme.category_color(spec.id.partition("/")[0]).name(),
+            spec.doc,
+        )
+        for spec in specs
+    ]
+
+
+class Palette(QWidget):
+    """The node types; `chosen` carries the id of one to add."""
+
+    chosen = Signal(str)
+
+    def __init__(self, library: Library) -> None:
+        super().__init__()
+        self.setObjectName("palette")
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        self._specs = [spec for id in library.ids() if (spec := library.spec(id))]
+        self.line = QLineEdit()
+        self.line.setPlaceholderText("Search nodes")
+        self.line.setClearButtonEnabled(True)
+        self.line.setAccessibleName("Search nodes")
+        self.tree = _Tree()
+        self.tree.setHeaderHidden(True)
+        self.tree.setUniformRowHeights(True)
+        self.tree.setIndentation(14)
+        self.tree.setIconSize(QSize(12, 12))
+        self.tree.setDragEnabled(True)
+        self.tree.setAccessibleName("Node types")
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(10, 8, 4, 4)
+        layout.setSpacing(8)
+        layout.addWidget(self.line)
+        layout.addWidget(self.tree)
+        self.line.textChanged.connect(self._search)
+        self.line.returnPressed.connect(lambda: self._choose(self.tree.currentItem()))
+        self.tree.itemActivated.connect(self._choose)
+        self._fill()
+
+    def _fill(self) -> None:
+        self.tree.clear()
+        groups: dict[str, QTreeWidgetItem] = {}
+        for spec in sorted(self._specs, key=lambda spec: (spec.id.partition("/")[0], spec.title)):
+            category = spec.id.partition("/")[0]
+            if category not in groups:
+                groups[category] = QTreeWidgetItem([category.capitalize()])
+                groups[category].setFlags(Qt.ItemFlag.ItemIsEnabled)
+                groups[category].setForeground(0, theme.color(theme.DIM))
+                groups[category].setFont(0, theme.font(12, strong=True))
+                self.tree.addTopLevelItem(groups[category])
+            groups[category].addChild(self._item(spec))
+        self.tree.expandAll()
+
+    def _item(self, spec: NodeSpec) -> QTreeWidgetItem:
+        item = QTreeWidgetItem([spec.title])
+        item.setData(0, ID, spec.id)
+        item.setToolTip(0, f"<b>{spec.title}</b><br>{spec.doc}<br><span style='color:{theme.FAINT}'>{spec.id}</span>")
+        item.setIcon(0, _swatch(spec.id.partition("/")[0]))
+        return item
+
+    def _search(self, query: str) -> None:
+        if not query.strip():
+            self._fill()
+            return
+        self.tree.clear()
+        for spec in ranked(query, self._specs, lambda spec: (spec.title, spec.id, spec.doc)):
+            self.tree.addTopLevelItem(self._item(spec))
+        if first := self.tree.topLevelItem(0):
+            self.tree.setCurrentItem(first)
+
+    def _choose(self, item: QTreeWidgetItem | None) -> None:
+        if item is not None and item.data(0, ID):
+            self.chosen.emit(item.data(0, ID))
+
+
+class _Tree(QTreeWidget):
+    def mimeData(self, items: Any) -> QMimeData:
+        data = QMimeData()
+        data.setData(MIME, str(items[0].data(0, ID) or "").encode())
+        return data
+
+
+def _swatch(category: str) -> QIcon:
+    pixels = QPixmap(24, 24)
+    pixels.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(pixels)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(theme.category_color(category))
+    painter.drawRoundedRect(2, 2, 20, 20, 6, 6)
+    painter.end()
+    return QIcon(pixels)

@@ -1,0 +1,140 @@
+"""The panels at the bottom: what is wrong with the graph, what the worker printed, what the queue did."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QPlainTextEdit,
+    QPushButton,
+    QTreeWidget,
+    QTreeWidgetItem,
+)
+
+from . import theme
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..errors import Fault
+    from ..worker import Job
+
+LOG_LINES = 5000
+WHERE = Qt.ItemDataRole.UserRole
+
+
+class Problems(QTreeWidget):
+    """All faults of the graph; choosing one goes to its node."""
+
+    wanted = Signal(str)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setHeaderHidden(True)
+        self.setColumnCount(3)
+        self.setRootIsDecorated(False)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.setAccessibleName("Problems")
+        self.itemClicked.connect(self._go)
+        self.itemActivated.connect(self._go)
+
+    def show_faults(self, faults: Iterable[Fault]) -> None:
+        self.clear()
+        for fault in faults:
+            item = QTreeWidgetItem(
+                [fault.where or "graph", f"{fault.what}{f'; {fault.fix}' if fault.fix else ''}", fault.code]
+            )
+            item.setData(0, WHERE, fault.node)
+            item.setForeground(0, theme.color(theme.BAD))
+            item.setForeground(2, theme.color(theme.FAINT))
+            item.setToolTip(1, fault.line)
+            self.addTopLevelItem(item)
+        self.resizeColumnToContents(0)
+        self.setColumnWidth(1, 700)
+
+    def _go(self, item: QTreeWidgetItem) -> None:
+        if item.data(0, WHERE):
+            self.wanted.emit(item.data(0, WHERE))
+
+
+class Log(QPlainTextEdit):
+    """What nodes and the worker said."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setReadOnly(True)
+        self.setMaximumBlockCount(LOG_LINES)
+        self.setAccessibleName("Log")
+
+    def add(self, text: str) -> None:
+        self.appendPlainText(text)
+
+
+_BAD_ENDS = ("failed", "interrupted", "set aside")
+_SIGNS = {"done": theme.GOOD, "running": theme.ACCENT, **dict.fromkeys(_BAD_ENDS, theme.BAD)}
+
+
+class Jobs(QTreeWidget):
+    """The queue: what waits, runs and is done."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setHeaderHidden(True)
+        self.setColumnCount(3)
+        self.setRootIsDecorated(False)
+        self.setAccessibleName("Queue")
+        self._items: dict[str, QTreeWidgetItem] = {}
+
+    def show_job(self, job: Job, title: str) -> None:
+        item = self._items.get(job.id)
+        if item is None:
+            item = self._items[job.id] = QTreeWidgetItem()
+            self.insertTopLevelItem(0, item)
+        for column, text in enumerate((title, job.state, job.told)):
+            item.setText(column, text)
+        item.setForeground(1, theme.color(_SIGNS.get(job.state, theme.DIM)))
+        item.setToolTip(2, job.told)
+        item.setData(0, WHERE, job.id)
+
+    def current_job(self) -> str:
+        item = self.currentItem()
+        return str(item.data(0, WHERE)) if item else ""
+
+
+class Notice(QFrame):
+    """A line across the window that waits for an answer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setObjectName("notice")
+        self.text = QLabel()
+        self.text.setWordWrap(True)
+        self._buttons: list[QPushButton] = []
+        self._row = QHBoxLayout(self)
+        self._row.setContentsMargins(14, 7, 10, 7)
+        self._row.addWidget(self.text, 1)
+        self.hide()
+
+    def ask(self, text: str, **answers: Callable[[], object]) -> None:
+        """Show a sentence and a button for each answer."""
+        for button in self._buttons:
+            button.deleteLater()
+        self.text.setText(text)
+        self._buttons = []
+        for label, answer in answers.items():
+            button = QPushButton(label.replace("_", " "))
+            button.clicked.connect(self.hide)
+            button.clicked.connect(answer)
+            self._row.addWidget(button)
+            self._buttons.append(button)
+        self.show()
+
+    @property
+    def buttons(self) -> dict[str, QPushButton]:
+        return {button.text(): button for button in self._buttons}

@@ -1,0 +1,306 @@
+"""The real window with a real worker, driven by gestures and keys."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+
+import pytest
+
+from nodeflow.graph import load
+
+from .conftest import GRAPHS, Hands
+
+pytest.importorskip("PySide6")
+
+
+def keys(widget, text="", *pressed):
+    from PySide6.QtTest import QTest
+
+    if text:
+        QTest.keyClicks(widget, text)
+    for key in pressed:
+        QTest.keyClick(widget, key)
+
+
+def test_every_template_opens_as_it_is_and_saves_equal(window, tmp_path):
+    for file in sorted(GRAPHS.rglob("*.json")):
+        space = window.files.open_path(str(file), template=True)
+        assert set(space.canvas.nodes) == set(space.document.graph.nodes)
+        assert len(space.canvas.wires) == len(list(space.document.graph.wires()))
+        space.document.save(str(tmp_path / "copy.json"))
+        assert load(tmp_path / "copy.json") == load(file)
+    assert window.current is window.spaces[-1]
+
+
+def test_a_picture_is_painted_and_a_late_change_runs_late_nodes_only(window, opened, hands: Hands, qtbot):
+    from PySide6.QtCore import Qt
+
+    hands.run()
+    space = window.current
+    assert not space.canvas.nodes["decode"].image.isNull() and space.marks.of("decode").final
+    assert space.canvas.nodes["denoise"].image.width() == 64
+    assert space.runs.summary == "nothing to run, 7 nodes cached"
+    hands.click(hands.field("denoise", "guidance"))
+    line = space.canvas.fields.open
+    keys(line, "3.5", Qt.Key.Key_Return)
+    assert space.document.value("denoise", "guidance") == 3.5
+    hands.settle()
+    assert space.runs.summary.startswith("2 of 7 nodes will run")
+    assert "guidance 2.0 → 3.5" in space.marks.of("denoise").tip
+    hands.run()
+    states = {name: space.marks.of(name) for name in space.document.graph.nodes}
+    assert {name for name, mark in states.items() if mark.began > states["denoise"].began - 0.001} >= {
+        "denoise",
+        "decode",
+    }
+    hands.do("undo")
+    assert load(opened) == space.document.graph
+
+
+def test_a_number_is_dragged_in_one_step_of_undo(window, opened, hands: Hands):
+    from PySide6.QtCore import QPointF, Qt
+
+    document = window.current.document
+    start = hands.field("schedule", "steps")
+    hands.drag(start, start + QPointF(60, 0))
+    fast = document.value("schedule", "steps")
+    assert fast > 4 and document.history.labels()[0] == "Set steps"
+    hands.do("undo")
+    assert document.value("schedule", "steps") == 4 and document.history.labels()[0] == ""
+    hands.drag(start, start + QPointF(60, 0), held=Qt.KeyboardModifier.ShiftModifier)
+    assert 4 < document.value("schedule", "steps") < fast
+
+
+def test_a_wire_is_dragged_refused_taken_off_and_put_back(window, opened, hands: Hands, qtbot):
+    document, canvas = window.current.document, window.current.canvas
+    before = document.text
+    lit = {}
+
+    def look():
+        lit.update({name: node.lit for name, node in canvas.nodes.items()})
+
+    wrong = (hands.port("load", "out", "scheduler"), hands.port("decode", "in", "latent"))
+    hands.drag(*wrong, before=look)
+    assert document.text == before and ("in", "default") in lit["schedule"] and not lit["decode"]
+    assert all(node.lit is None for node in canvas.nodes.values()) and not canvas.live.isVisible()
+    hands.drag(hands.port("denoise", "out", "estimate"), hands.port("decode", "in", "latent"))
+    assert document.graph.nodes["decode"].wires["latent"] == "denoise.estimate"
+    hands.do("undo")
+    assert document.text == before
+    end = hands.port("decode", "in", "latent")
+    hands.drag(end, canvas.visible().topLeft() + type(end)(30, 30))
+    assert "latent" not in document.graph.nodes["decode"].wires
+    assert len(canvas.wires) == len(list(document.graph.wires()))
+    hands.do("undo")
+    assert document.text == before and len(canvas.wires) == len(list(document.graph.wires()))
+
+
+def test_a_wire_dropped_on_nothing_offers_what_fits(window, opened, hands: Hands, qtbot):
+    from PySide6.QtCore import QPointF, Qt
+
+    document, canvas = window.current.document, window.current.canvas
+    start = hands.port("decode", "out", "image")
+    hands.drag(start, start + QPointF(60, 300))
+    popup = window.popup
+    offered = {choice.data for choice in popup.model.found}
+    assert "image/resize" in offered and "latent/empty" not in offered
+    keys(popup.line, "resize", Qt.Key.Key_Return)
+    assert document.graph.nodes["resize"].wires == {"image": "decode.image"} and canvas.selected() == ["resize"]
+
+
+def test_text_is_edited_in_place_and_escape_leaves_it(window, opened, hands: Hands):
+    from PySide6.QtCore import Qt
+
+    document, canvas = window.current.document, window.current.canvas
+    spot = hands.field("positive", "text")
+    hands.click(spot)
+    keys(canvas.fields.open, "a cat", Qt.Key.Key_Escape)
+    assert document.value("positive", "text") == "a red heart, flat style"
+    hands.click(spot)
+    text = canvas.fields.open
+    keys(text, "a cat face")
+    hands.click(canvas.visible().topLeft() + spot.__class__(5, 5))
+    assert document.value("positive", "text") == "a cat face" and canvas.fields.open is None
+
+
+def test_dice_switch_and_menu(window, opened, hands: Hands):
+    from PySide6.QtCore import Qt
+
+    document, canvas = window.current.document, window.current.canvas
+    hands.click(hands.field("denoise", "seed", 0.97))
+    assert document.value("denoise", "seed") != 0 and canvas.fields.open is None
+    name = document.add("latent/encode", (0, -600))
+    canvas.show_node(name)
+    hands.click(hands.field(name, "sample", 0.5))
+    assert document.value(name, "sample") is True
+    hands.click(hands.field("schedule", "spacing"))
+    keys(canvas.fields.popup.line, "trail", Qt.Key.Key_Return)
+    assert document.value("schedule", "spacing") == "trailing"
+
+
+def test_moving_copying_pasting_and_removing(window, opened, hands: Hands):
+    from PySide6.QtCore import QPointF, Qt
+
+    document, canvas = window.current.document, window.current.canvas
+    before = document.text
+    head = canvas.nodes["decode"].pos() + QPointF(60, 15)
+    hands.drag(head, head + QPointF(50, 40))
+    x, y = document.graph.view["decode"]["at"]
+    assert (x, y) != (960, 0) and x % 10 == y % 10 == 0
+    hands.do("copy"), hands.do("paste")
+    assert "decode_2" in canvas.nodes and canvas.selected() == ["decode_2"]
+    hands.do("delete")
+    assert "decode_2" not in canvas.nodes
+    head = canvas.nodes["latent"].pos() + QPointF(60, 15)
+    hands.drag(head, head + QPointF(-200, 40), held=Qt.KeyboardModifier.AltModifier)
+    assert "latent_2" in document.graph.nodes and document.graph.view["latent"]["at"] == [320, 560]
+    for name in ("bypass", "collapse", "frame", "arrange"):
+        canvas.select(["latent", "schedule"])
+        hands.do(name)
+    assert document.graph.nodes["latent"].bypass and canvas.nodes["latent"].face.collapsed and len(canvas.frames) == 1
+    while document.undo():
+        pass
+    assert document.text == before and not canvas.frames
+
+
+def test_a_node_dropped_on_a_wire_goes_into_it(window, opened, hands: Hands):
+    from PySide6.QtCore import QPointF
+
+    document, canvas = window.current.document, window.current.canvas
+    name = document.add("logic/reroute", (700, 700))
+    canvas.fit()
+    middle = next(wire for key, wire in canvas.wires.items() if key[1] == "decode.latent").path().pointAtPercent(0.5)
+    node = canvas.nodes[name]
+    grip = node.pos() + QPointF(60, 15)
+    hands.drag(grip, middle + QPointF(60 - 120, 15 - node.body.height() / 2))
+    assert document.graph.nodes[name].wires == {"value": "denoise.latent"}
+    assert (
+        document.graph.nodes["decode"].wires["latent"] == f"{name}.value"
+        or "latent" in document.graph.nodes["decode"].wires
+    )
+
+
+def test_problems_name_node_and_port_and_lead_to_it(window, opened, hands: Hands, qtbot):
+    space = window.current
+    space.document.set_value("denoise", "guidance", 99.0)
+    qtbot.waitUntil(lambda: bool(space.runs.problems), timeout=20_000)
+    assert window.problems.topLevelItemCount() == 1
+    item = window.problems.topLevelItem(0)
+    assert item.text(0) == "denoise.guidance" and "99.0 is above 30" in item.text(1)
+    assert space.canvas.nodes["denoise"].mark.problems
+    window.problems.itemClicked.emit(item, 0)
+    assert space.canvas.selected() == ["denoise"]
+
+
+def test_keys_alone_build_a_graph(window, hands: Hands, qtbot):
+    from PySide6.QtCore import Qt
+
+    window.files.open_empty()
+    document, canvas = window.current.document, window.current.canvas
+    hands.do("add_node")
+    keys(window.popup.line, "load model", Qt.Key.Key_Return)
+    hands.do("add_node")
+    keys(window.popup.line, "empty latent", Qt.Key.Key_Return)
+    assert set(document.graph.nodes) == {"load", "empty"}
+    document.place({"empty": (400, 0), "load": (0, 0)})
+    canvas.select(["load"])
+    hands.do("go_right")
+    assert canvas.selected() == ["empty"]
+    hands.do("edit_field")
+    keys(canvas.fields.open, "64", Qt.Key.Key_Tab)
+    keys(canvas.fields.open, "32", Qt.Key.Key_Return)
+    assert document.graph.nodes["empty"].values == {"width": 64, "height": 32}
+    hands.do("commands")
+    keys(window.popup.line, "undo", Qt.Key.Key_Return)
+    assert document.value("empty", "height") == 0
+
+
+def test_the_inspector_edits_all_that_is_selected(window, opened):
+    space = window.current
+    space.canvas.select(["positive", "negative"])
+    editor = space.inspector.editors["clip_skip"]
+    editor.setText("1")
+    editor.editingFinished.emit()
+    assert [space.document.value(name, "clip_skip") for name in ("positive", "negative")] == [1, 1]
+    assert space.document.undo() == "Set clip_skip"
+
+
+def test_a_killed_worker_is_named_and_the_run_resumed(window, opened, hands: Hands, qtbot):
+    space = window.current
+    space.document.set_value("schedule", "steps", 400)
+    space.runs.run()
+    qtbot.waitUntil(lambda: space.marks.of("denoise").step[0] >= 2, timeout=60_000)
+    os.kill(window.hub.queue.client.pid, signal.SIGKILL)
+    qtbot.waitUntil(lambda: window.notice.isVisible(), timeout=20_000)
+    assert "in denoise, step" in window.notice.text.text() and "SIGKILL" in window.notice.text.text()
+    window.notice.buttons["Resume"].click()
+    qtbot.waitUntil(lambda: space.marks.of("denoise").step[0] >= 2 and space.runs.running, timeout=60_000)
+    space.runs.cancel()
+    qtbot.waitUntil(lambda: space.runs.job.state == "cancelled", timeout=20_000)
+
+
+def test_unsaved_work_is_in_the_journal_and_offered(window, opened, qtbot, monkeypatch):
+    from nodeflow import content
+    from nodeflow.editor import journal
+
+    space = window.current
+    space.document.set_value("denoise", "seed", 77)
+    folder = content.user_folder("unsaved")
+    qtbot.waitUntil(lambda: any("77" in file.read_text() for file in folder.glob("*.json")), timeout=5_000)
+    monkeypatch.setattr(journal, "_alive", lambda pid: False)
+    window.files.recover()
+    assert "heart.json" in window.notice.text.text()
+    window.notice.buttons["Recover"].click()
+    assert window.current is not space and window.current.document.value("denoise", "seed") == 77
+    assert window.current.changed
+
+
+def test_a_saved_picture_opens_its_graph(window, opened, hands: Hands, tmp_path, qtbot):
+    hands.run()
+    window.show_picture("decode")
+    (view,) = window.pictures
+    view._write(str(tmp_path / "heart.png"), view.pictures[0])
+    view.close()
+    space = window.files.open_path(str(tmp_path / "heart.png"))
+    assert space.document.graph.nodes == load(opened).nodes and space.document.path == ""
+
+
+def test_nothing_is_left_after_many_windows(qtbot, qapp, library):
+    import gc
+    import threading
+
+    from nodeflow.editor.canvas.node import FlowNode
+    from nodeflow.editor.runs import Hub
+    from nodeflow.editor.window import Window
+
+    def cycle():
+        window = Window(library, Hub())
+        for _ in range(2):
+            space = window.show_graph(load(GRAPHS / "text-to-image.json"))
+            space.runs._soon.stop()
+        window.files.leaving = True
+        window.close()
+        window.deleteLater()
+        del window, space
+        qapp.sendPostedEvents(None, 52)
+        qapp.processEvents()
+        gc.collect()
+
+    cycle()
+    threads, widgets = threading.active_count(), len(qapp.allWidgets())
+    for _ in range(4):
+        cycle()
+    items = sum(isinstance(each, FlowNode) for each in gc.get_objects())
+    assert (threading.active_count(), items) == (threads, 0)
+    assert len(qapp.allWidgets()) <= widgets
+
+
+def test_settings_remember_files_and_keys(window, opened, qtbot):
+    from nodeflow.editor.settings import Settings, _file
+
+    assert Settings.load().recent[0] == str(opened.resolve())
+    window.settings.shortcuts["run"] = "F5"
+    window.settings.save()
+    assert json.loads(_file().read_text())["shortcuts"] == {"run": "F5"}
