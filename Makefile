@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 PIP     = $(BIN)/python -m pip install --quiet --constraint constraints.txt
 PROMPT ?= a red heart, flat style
 
-.PHONY: demo test lint format benchmarks clean
+.PHONY: demo test lint format tables benchmarks clean
 
 demo: $(VENV)/.installed
 	$(BIN)/nodeflow run graphs/text-to-image.json --set prompt="$(PROMPT)" --out out
@@ -25,6 +25,10 @@ lint: $(VENV)/.tested
 format: $(VENV)/.tested
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# The options of the scheduler classes as data; after a change of a class or an option.
+tables: $(VENV)/.installed
+	$(BIN)/python -m nodeflow.diffusion.schedulers.options
 
 benchmarks: $(VENV)/.tested
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done

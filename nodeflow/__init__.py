@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOMES = {
-    ".declaration": ("Choice", "Color", "Cosmetic", "Lazy", "Path", "Range", "Run", "Seed", "Text", "node"),
+    ".declaration": ("Choice", "Color", "Cosmetic", "Lazy", "Options", "Path", "Range", "Run", "Seed", "Text", "node"),
     ".values": (
         "Audio",
         "Autoencoder",
         "Conditioning",
         "Denoiser",
+        "Guidance",
         "Image",
         "Latent",
         "LatentSpace",
@@ -38,7 +39,7 @@ _HOMES = {
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
 if TYPE_CHECKING:
-    from .declaration import Choice, Color, Cosmetic, Lazy, Path, Range, Run, Seed, Text, node
+    from .declaration import Choice, Color, Cosmetic, Lazy, Options, Path, Range, Run, Seed, Text, node
     from .errors import Cancelled, Fault, NodeflowError
     from .flow import Flow, load
     from .graph import Graph
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
         Autoencoder,
         Conditioning,
         Denoiser,
+        Guidance,
         Image,
         Latent,
         LatentSpace,
@@ -70,12 +72,14 @@ __all__ = [
     "Fault",
     "Flow",
     "Graph",
+    "Guidance",
     "Image",
     "Latent",
     "LatentSpace",
     "Lazy",
     "Mask",
     "NodeflowError",
+    "Options",
     "Path",
     "Range",
     "Run",

@@ -13,8 +13,8 @@ tested without a graph; its `NodeType` is at `function.node`.
             amount: 0 leaves it, 1 inverts it.
         \"\"\"
 
-Type names on wires: the class name of a `Value`, "int", "float", "str", "bool", "any", or "~T" for a TypeVar (every
-port of the node with the same "~T" has the same type). `list[T]` has type T with `many`.
+Type names on wires: the class name of a `Value`, "int", "float", "str", "bool", "dict", "any", or "~T" for a TypeVar
+(every port of the node with the same "~T" has the same type). `list[T]` has type T with `many`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from .errors import NodeflowError
-from .marks import Choice, Color, Cosmetic, Lazy, Path, Range, Run, Seed, Text
+from .marks import Choice, Color, Cosmetic, Lazy, Options, Path, Range, Run, Seed, Text
 from .signature import is_named_tuple, read_signature
 from .specs import Input, NodeSpec, Output, Widget
 
@@ -38,6 +38,7 @@ __all__ = [
     "Lazy",
     "NodeSpec",
     "NodeType",
+    "Options",
     "Output",
     "Path",
     "Range",
@@ -126,6 +127,10 @@ def node(
         ports = read_signature(id, function)
         if isinstance(passes, str) and passes and passes not in [port.name for port in ports["inputs"]]:
             raise NodeflowError("NF303", f"passes names {passes!r}, which is no input", where=id)
+        for port in ports["inputs"]:
+            if port.widget.kind == "options" and port.widget.by not in [other.name for other in ports["inputs"]]:
+                what = f"the options follow {port.widget.by!r}, which is no input"
+                raise NodeflowError("NF303", what, where=f"{id}.{port.name}")
         spec = NodeSpec(
             id=id,
             version=version,

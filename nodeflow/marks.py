@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
@@ -90,6 +90,20 @@ class Choice:
 
     options: tuple[str, ...] = ()
     free: bool = False
+
+
+@dataclass(frozen=True)
+class Options:
+    """A mapping whose fields follow another parameter. In the signature: `Annotated[dict[str, Any], Options(…)]`.
+
+    Args:
+        by: The parameter that chooses.
+        variants: By its value {"doc": …, "options": {name: {"type", "default", "menu", "low", "high", "doc"}}}, of
+            which "type" is int, float, str, bool or any, and what is missing does not apply.
+    """
+
+    by: str
+    variants: Mapping[str, Mapping[str, Any]]
 
 
 class Cosmetic:

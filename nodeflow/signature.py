@@ -6,17 +6,17 @@ import inspect
 import re
 import types
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
 from .errors import NodeflowError
-from .marks import Choice, Color, Cosmetic, Lazy, Path, Range, Run, Seed, Text
-from .specs import Input, Output, Widget
+from .marks import Choice, Color, Cosmetic, Lazy, Options, Path, Range, Run, Seed, Text
+from .specs import Input, Output, Variant, Widget
 from .values import Value
 
-PLAIN_TYPES = ("int", "float", "str", "bool", "any")
+PLAIN_TYPES = ("int", "float", "str", "bool", "dict", "any")
 _SECTION = re.compile(r"^(Args|Returns|Raises|Source):\s*$", re.M)
 
 
@@ -100,7 +100,8 @@ def _fits(port: Input, value: Any) -> bool:
         )
     if port.type == "any":
         return isinstance(value, bool | int | float | str | list | dict)
-    kinds: Any = {"int": (int,), "float": (int, float), "str": (str,), "bool": (bool,)}.get(port.type, ())
+    kinds: Any = {"int": (int,), "float": (int, float), "str": (str,), "bool": (bool,), "dict": (dict,)}
+    kinds = kinds.get(port.type, ())
     widget = port.widget
     return (
         isinstance(value, kinds)
@@ -154,13 +155,15 @@ def _type_name(id: str, name: str, hint: Any) -> str:
         return f"~{hint.__name__}"
     if hint is Any or hint is object:
         return "any"
+    if typing.get_origin(hint) is dict:
+        return "dict"
     if isinstance(hint, type) and (hint in (int, float, str, bool) or _is_value(hint)):
         return hint.__name__
     raise NodeflowError(
         "NF303",
         f"{hint!r} cannot travel a wire",
         where=f"{id}.{name}",
-        fix="use a Value that is a dataclass, int, float, str, bool, Literal, list[…] or a TypeVar",
+        fix="use a Value that is a dataclass, int, float, str, bool, dict, Literal, list[…] or a TypeVar",
     )
 
 
@@ -187,7 +190,27 @@ def _widget(hint: Any, marks: tuple[Any, ...]) -> Widget:
                 return Widget("color")
             case Choice(options, free):
                 return Widget("menu", options=options, free=free)
+            case Options(by, variants):
+                return Widget("options", by=by, variants={name: _variant(of) for name, of in variants.items()})
     return Widget({int: "number", float: "number", str: "line", bool: "switch"}.get(hint, ""))
+
+
+def _variant(of: Mapping[str, Any]) -> Variant:
+    return Variant(of.get("doc", ""), tuple(_option(name, **option) for name, option in of["options"].items()))
+
+
+def _option(
+    name: str,
+    type: str,
+    default: Any = None,
+    menu: tuple[Any, ...] = (),
+    low: float | None = None,
+    high: float | None = None,
+    doc: str = "",
+) -> Input:
+    kind = "menu" if menu else {"int": "number", "float": "number", "str": "line", "bool": "switch"}.get(type, "")
+    widget = Widget("range" if low is not None and high is not None else kind, low, high, options=tuple(menu))
+    return Input(name, type, default=default, optional=default is None, widget=widget, doc=doc)
 
 
 def _marks(hint: Any) -> tuple[tuple[Any, ...], Any]:

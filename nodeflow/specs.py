@@ -8,7 +8,10 @@ import msgspec
 
 
 class Widget(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How an editor shows a parameter, and which values it allows."""
+    """How an editor shows a parameter, and which values it allows.
+
+    Of kind "options" it is a mapping whose fields follow the value of the input `by`; `variants` has them by it.
+    """
 
     kind: str = ""
     low: int | float | None = None
@@ -20,6 +23,8 @@ class Widget(msgspec.Struct, frozen=True, omit_defaults=True):
     free: bool = False
     suffixes: tuple[str, ...] = ()
     lines: int = 1
+    by: str = ""
+    variants: dict[str, Variant] = {}
 
 
 class Input(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -36,6 +41,16 @@ class Input(msgspec.Struct, frozen=True, omit_defaults=True):
     wired: bool = False
     widget: Widget = Widget()
     doc: str = ""
+
+
+class Variant(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What one choice stands for, and the options that it has, each as an input of its own."""
+
+    doc: str = ""
+    fields: tuple[Input, ...] = ()
+
+    def field(self, name: str) -> Input | None:
+        return next((field for field in self.fields if field.name == name), None)
 
 
 class Output(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -186,12 +186,31 @@ class Schedule(Value):
             `levels`.
         timesteps: What the denoiser is told at each model call, [n].
         sigmas: The noise levels, [n + 1], as the scheduler counts them.
+        solver: What the solver is told for this run besides the configuration: `eta`, `s_churn`, …
     """
 
     config: Mapping[str, Any]
     request: Mapping[str, Any]
     timesteps: tuple[float, ...] = ()
     sigmas: tuple[float, ...] = ()
+    solver: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Guidance(Value):
+    """How predictions become the one that a sampler follows: parts, from the innermost outward, as plain data.
+
+    Args:
+        chain: Each part a mapping with "part", its name, and its options by name.
+        prompts: What the parts need besides the sampler's own prompts, by name ("empty").
+    """
+
+    chain: tuple[Mapping[str, Any], ...] = ()
+    prompts: Mapping[str, Conditioning] = field(default_factory=dict)
+
+    def then(self, part: str, **options: Any) -> Guidance:
+        """The same with one more part around it."""
+        return dataclasses.replace(self, chain=(*self.chain, {"part": part, **options}))
 
 
 @dataclass(frozen=True)

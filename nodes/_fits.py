@@ -4,6 +4,8 @@ Facts are plain dicts that travel beside the wires: of a model {"family", "space
 reads them from configs; None = unknown, and what is unknown is not refused.
 """
 
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from typing import Any
 
 from nodeflow import NodeflowError
@@ -39,6 +41,54 @@ def same_states(conditioning: Facts, denoiser: Facts, port: str) -> None:
             f"the {port} text states are {have} wide, the denoiser attends to {need}",
             fix="use the text encoder of the denoiser's own model",
         )
+
+
+def named_layers(text: str) -> list[str]:
+    """The names of blocks in a list with commas.
+
+    Raises:
+        NodeflowError: NF205, there is none.
+    """
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise NodeflowError("NF205", "no block is named", where="layers", fix='name one, as in "mid_block"')
+    return names
+
+
+def attention_blocks(config: Mapping[str, Any]) -> list[str] | None:
+    """The parts of a network that have self-attention, by their published names; None = unknown."""
+    kinds = {side: config.get(f"{side}_block_types") for side in ("down", "up")}
+    middles = {
+        "UNet2DConditionModel": "CrossAttn" in str(config.get("mid_block_type", "UNetMidBlock2DCrossAttn")),
+        "UNet2DModel": bool(config.get("mid_block_type", "UNetMidBlock2D")) and bool(config.get("add_attention", True)),
+    }
+    name = config.get("_class_name")
+    if name not in middles or not all(kinds.values()):
+        return None
+    found = [f"{side}_blocks.{i}" for side in kinds for i, kind in enumerate(kinds[side] or ()) if "Attn" in kind]
+    return [*found, *(["mid_block"] if middles[name] else [])]
+
+
+def same_blocks(guide: Facts, denoiser: Facts) -> None:
+    """Refuse guidance through blocks that a denoiser does not have.
+
+    Raises:
+        NodeflowError: NF211, naming the blocks it has.
+    """
+    blocks = (denoiser or {}).get("attention")
+    for layer in (guide or {}).get("inside", []) if blocks is not None else ():
+        if not any(_within(layer, block) for block in blocks):
+            raise NodeflowError(
+                "NF211",
+                f"the guidance works in {layer}, where the denoiser has no self-attention",
+                where="guide",
+                fix=f"name one of {', '.join(blocks)}" if blocks else "choose another guidance",
+            )
+
+
+def _within(layer: str, block: str) -> bool:
+    pairs = zip(block.split("."), layer.split("."), strict=False)
+    return layer.startswith("*") or all(fnmatchcase(name, pattern) for name, pattern in pairs)
 
 
 def _name(space: dict[str, Any]) -> str:

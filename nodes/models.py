@@ -5,6 +5,8 @@ from typing import Annotated, Any, Literal, NamedTuple
 from nodeflow import Autoencoder, Denoiser, Path, SchedulerConfig, TextEncoder, node
 from nodeflow.models import open_model
 
+from ._fits import attention_blocks
+
 
 class Parts(NamedTuple):
     """What a model consists of.
@@ -37,9 +39,11 @@ def _facts(model: str | None, variant: str | None, **_: Any) -> dict[str, Any]:
     space = {field: getattr(parts.denoiser.space, field) for field in ("name", "channels", "factor")}
     states = parts.denoiser.config.get("cross_attention_dim") if parts.text_encoder else None
     width = parts.text_encoder.config.get("hidden_size") if parts.text_encoder else None
+    blocks = attention_blocks({"_class_name": parts.denoiser.kind, **parts.denoiser.config})
     return {
-        "denoiser": {"family": parts.family, "space": space, "states": states},
+        "denoiser": {"family": parts.family, "space": space, "states": states, "attention": blocks},
         "autoencoder": {"space": space},
+        "scheduler": dict(parts.scheduler.config),
         "text_encoder": {"width": width} if parts.text_encoder else {"absent": parts.family},
     }
 

@@ -1,8 +1,13 @@
 """Schedules: which scheduler walks down which noise levels."""
 
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
-from nodeflow import Choice, Range, Schedule, SchedulerConfig, node
+from nodeflow import Choice, NodeflowError, Options, Range, Run, Schedule, SchedulerConfig, node
+from nodeflow.diffusion import scheduler_table
+
+SCHEDULERS = scheduler_table.table()
+SIGMAS = scheduler_table.sigmas()
+TIMESTEPS = scheduler_table.timesteps()
 
 
 class Scheduled(NamedTuple):
@@ -19,55 +24,60 @@ class Scheduled(NamedTuple):
     timesteps: list[float]
 
 
-@node("schedule/steps", title="Schedule")
+def _facts(
+    default: dict[str, Any] | None = None,
+    scheduler: str | None = None,
+    options: dict[str, Any] | None = None,
+    sigmas: str | None = None,
+    timesteps: str | None = None,
+    **_: Any,
+) -> dict[str, Any]:
+    config = default or {}
+    if name := scheduler or (config.get("_class_name", "") if scheduler == "" else ""):
+        scheduler_table.check_fit(name, config, options or {})
+    scheduler_table.check_numbers("sigmas", sigmas or "", SIGMAS)
+    scheduler_table.check_numbers("timesteps", timesteps or "", TIMESTEPS)
+    if sigmas and timesteps:
+        raise NodeflowError("NF410", "sigmas and timesteps exclude each other", where="timesteps", fix="empty one")
+    return {}
+
+
+@node("schedule/steps", version=2, title="Schedule", describe=_facts)
 def steps(
+    run: Run,
     default: SchedulerConfig | None = None,
-    scheduler: Annotated[
-        str,
-        Choice(
-            (
-                "",
-                "DDIMScheduler",
-                "DDPMScheduler",
-                "DPMFastScheduler",
-                "DPMPP2MSDEScheduler",
-                "DPMPP2SAncestralScheduler",
-                "DPMPP3MSDEScheduler",
-                "DPMSolverMultistepScheduler",
-                "ERSDEScheduler",
-                "EulerAncestralDiscreteScheduler",
-                "EulerDiscreteScheduler",
-                "FlowMatchEulerDiscreteScheduler",
-                "FlowMatchHeunDiscreteScheduler",
-                "GradientEstimationScheduler",
-                "HeunDiscreteScheduler",
-                "HeunPP2Scheduler",
-                "IPNDMDiscreteScheduler",
-                "LMSDiscreteScheduler",
-                "PNDMScheduler",
-                "RESMultistepScheduler",
-                "SEEDS2Scheduler",
-                "SEEDS3Scheduler",
-                "UniPCMultistepScheduler",
-            ),
-            free=True,
-        ),
-    ] = "",
+    scheduler: Annotated[str, Choice(("", *SCHEDULERS), free=True)] = "",
+    options: Annotated[dict[str, Any] | None, Options("scheduler", SCHEDULERS)] = None,
     steps: Annotated[int, Range(1, 1000)] = 20,
-    sigmas: Annotated[str, Choice(("", "karras", "exponential", "beta", "lu"), free=True)] = "",
-    spacing: Annotated[str, Choice(("", "leading", "trailing", "linspace"))] = "",
+    sigmas: Annotated[str, Choice(("", *SIGMAS), free=True)] = "",
+    timesteps: Annotated[str, Choice(("", *TIMESTEPS), free=True)] = "",
+    levels: list[float] | None = None,
 ) -> Scheduled:
     """Choose a scheduler and the noise levels it walks down.
 
     Args:
-        default: The model's own scheduler.
+        default: The model's own scheduler; its training noise and prediction type hold for any other.
         scheduler: A scheduler class; empty = the model's own.
+        options: Options of the scheduler that win over the model's; which there are follows the scheduler.
         steps: More is slower and mostly better.
-        sigmas: A warp of the noise levels (karras, exponential, beta, lu), or the levels themselves as a list of
-            falling numbers that ends with 0; empty = the scheduler's own.
-        spacing: How timesteps are spread; empty = the scheduler's own.
+        sigmas: How the noise levels lie: a warp or schedule by name, or the levels themselves, falling to 0; empty =
+            the scheduler's own.
+        timesteps: The timesteps themselves, falling, or a published table by name; empty = the scheduler's own.
+        levels: The noise levels from other nodes, falling to 0, in place of sigmas and steps.
     """
-    from nodeflow.diffusion.scheduling import make_schedule
+    from nodeflow.diffusion.scheduling import kept, make_schedule
 
-    made = make_schedule(default, scheduler, steps, sigmas, spacing)
+    if levels and sigmas:
+        raise NodeflowError("NF410", "levels and sigmas exclude each other", where="sigmas", fix="empty one")
+    made = make_schedule(default, scheduler, steps, levels or sigmas, timesteps, options)
+    if idle := kept(default, made):
+        run.log(f"{made.config['_class_name']} has no {', '.join(idle)}: kept from the model, without effect")
     return Scheduled(made, list(made.sigmas), list(made.timesteps))
+
+
+@steps.migrate(1)  # type: ignore[attr-defined]
+def _spacing_is_an_option(saved: dict[str, Any]) -> dict[str, Any]:
+    values = dict(saved.get("values", {}))
+    if isinstance(values.get("spacing"), str) and (spacing := values.pop("spacing")):
+        values["options"] = {"timestep_spacing": spacing}
+    return {**saved, "values": values}

@@ -74,11 +74,21 @@ def _value(text: str, port: Input | None, name: str) -> Any:
                 return float(text)
             case "bool":
                 return _SWITCH[text.lower()]
+            case "dict":
+                return _mapping(text)
             case "any":
                 return _guess(text)
     except (ValueError, KeyError):
         raise NodeflowError("NF205", f"{text!r} is not a value of type {kind}", where=name) from None
     return text
+
+
+def _mapping(text: str) -> dict[str, Any]:
+    """A JSON object, or "name=value,name=value"."""
+    if text.lstrip().startswith("{"):
+        return json.loads(text)
+    pairs = [part.split("=", 1) for part in text.split(",") if part.strip()]
+    return {name.strip(): _guess(value) for name, value in pairs}
 
 
 def _guess(text: str) -> Any:

@@ -17,9 +17,12 @@ if TYPE_CHECKING:
 
 def nodes(
     type: Annotated[str | None, typer.Argument(help="A node type to explain, such as sampling/denoise.")] = None,
+    choice: Annotated[
+        str | None, typer.Argument(help="One of its choices to explain, such as EulerDiscreteScheduler.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
-    """List the node types, or explain one."""
+    """List the node types, or explain one, or one of its choices that has options."""
     from ..packs import default_library
 
     library = default_library()
@@ -30,7 +33,7 @@ def nodes(
         if spec is None:
             library.type(type)  # raises, with the nearest name
         else:
-            _print([spec], as_json, lambda: explain(spec))
+            _print([spec], as_json, lambda: explain(spec) if choice is None else explain_choice(spec, choice))
         return
     specs = [spec for id in library.ids() if (spec := library.spec(id))]
     _print(specs, as_json, lambda: listing(specs))
@@ -69,10 +72,48 @@ def explain(spec: NodeSpec) -> str:
         if ports:
             width = max(len(port.name) for port in ports)
             kinds = max(len(_kind(port)) for port in ports)
-            lines = [f"  {port.name:<{width}}  {_kind(port):<{kinds}}{_help(port)}".rstrip() for port in ports]
+            lines = [_wrapped(f"  {port.name:<{width}}  {_kind(port):<{kinds}}  ", _help(port)) for port in ports]
             parts.append("\n".join([f"{title}:", *lines]))
+    parts += [_variants(spec, port) for port in spec.inputs if port.widget.variants]
     parts.append(f"From pack {spec.pack}, {spec.source}")
     return "\n\n".join(part for part in parts if part)
+
+
+def explain_choice(spec: NodeSpec, choice: str) -> str:
+    """One choice of a node type, with the options that it has.
+
+    Raises:
+        NodeflowError: NF205 where the node has no such choice.
+    """
+    from ..errors import NodeflowError
+    from ..graph.ports import nearest
+
+    known = {name: of for port in spec.inputs for name, of in port.widget.variants.items()}
+    if choice not in known:
+        fix = nearest(choice, known) or "it has no choices with options"
+        raise NodeflowError("NF205", f"it has no choice {choice!r}", where=spec.id, fix=fix)
+    fields = known[choice].fields
+    width = max((len(field.name) for field in fields), default=0)
+    lines = [_wrapped(f"  {field.name:<{width}}  {field.type:<5}  ", _help(field)) for field in fields]
+    return "\n".join([f"{choice}: {known[choice].doc}", "", "Options:", *lines])
+
+
+def _variants(spec: NodeSpec, port: Input) -> str:
+    """The choices that bring options, one line each."""
+    variants = port.widget.variants
+    width = max(map(len, variants))
+    lines = [_wrapped(f"  {name:<{width}}  ", f"{of.doc} {len(of.fields)} options.") for name, of in variants.items()]
+    title = f"Choices of {port.widget.by}, whose options `nodeflow nodes {spec.id} CHOICE` lists:"
+    return "\n".join([title, *lines])
+
+
+def _wrapped(head: str, text: str) -> str:
+    """A text beside its head, broken to the width of the terminal."""
+    import shutil
+    import textwrap
+
+    room = max(shutil.get_terminal_size((120, 24)).columns - len(head), 40)
+    return (head + f"\n{' ' * len(head)}".join(textwrap.wrap(text, room))).rstrip()
 
 
 def _kind(port: Input | Output) -> str:
@@ -87,11 +128,12 @@ def _help(port: Input | Output) -> str:
     if isinstance(port, Input):
         widget = port.widget
         if widget.options:
-            notes.append(f"One of {', '.join(map(str, widget.options))}.")
+            named = [str(option) for option in widget.options if option != ""]
+            notes.append(f"One of {', '.join(named)}." if len(named) < 30 else f"One of {len(named)}.")
         if widget.kind == "range":
             low = "" if widget.low is None else f"{widget.low:g}"
             high = "" if widget.high is None else f"{widget.high:g}"
             notes.append(f"{low}…{high}{' ' + widget.unit if widget.unit else ''}.")
-        notes.append("Required." if port.required else "" if port.wired else f"Default {json.dumps(port.default)}.")
-    text = " ".join(note for note in notes if note)
-    return f"  {text}" if text else ""
+        plain = port.default not in (None, "")
+        notes.append("Required." if port.required else f"Default {json.dumps(port.default)}." if plain else "")
+    return " ".join(note for note in notes if note)

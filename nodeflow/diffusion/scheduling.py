@@ -1,39 +1,42 @@
-"""From what a user asks (a scheduler's name, steps, a warp or a list of sigmas) to a schedule that can travel a wire.
+"""From what a user asks (a scheduler's name, its options, steps, noise levels) to a schedule that can travel a wire.
 
 The value on the wire is plain data: a configuration and the request. `bound` turns it back into the functional core.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..errors import NodeflowError
 from ..values import Schedule, SchedulerConfig
 from . import schedulers
-from .schedulers import schedules
-from .schedulers.scheduler import Scheduler, known_class
-
-WARPS = {
-    "karras": "use_karras_sigmas",
-    "exponential": "use_exponential_sigmas",
-    "beta": "use_beta_sigmas",
-    "lu": "use_lu_lambdas",
-}
+from .scheduler_table import refuse_option
+from .schedulers import Solver, schedules
+from .schedulers.options import options as all_options
+from .schedulers.options import run_options
+from .schedulers.scheduler import known_class
+from .schedulers.schedules import TIMESTEPS, WARPS
 
 
 def make_schedule(
-    default: SchedulerConfig | None, scheduler: str = "", steps: int = 20, sigmas: str = "", spacing: str = ""
+    default: SchedulerConfig | None,
+    scheduler: str = "",
+    steps: int = 20,
+    sigmas: str | Sequence[float] = "",
+    timesteps: str | Sequence[float] = "",
+    options: Mapping[str, Any] | None = None,
 ) -> Schedule:
     """Lay a schedule.
 
     Args:
         default: The model's own scheduler; its noise space (betas, prediction type) holds for any other.
         scheduler: A class name; empty = the default's.
-        steps: How many; ignored where `sigmas` is a list.
-        sigmas: A warp of `WARPS`, a name of `schedules.names()`, a list of falling numbers ("14.6, 6.3, …, 0"), or
-            empty. A warp that the scheduler has no option for is laid as the schedule of that name.
-        spacing: "leading", "trailing", "linspace", or empty for the configuration's.
+        steps: How many; ignored where the levels or timesteps are a list.
+        sigmas: A warp of `WARPS`, a name of `schedules.names()`, falling numbers to 0 (also as text), or empty.
+            A warp that the scheduler has no option for is laid as the schedule of that name.
+        timesteps: A name of `schedules.TIMESTEPS`, falling numbers (also as text), or empty.
+        options: Options of the scheduler that win over the default's; None for one = as the class has it.
 
     Raises:
         NodeflowError: NF409 unknown scheduler, NF410 an option or list that is not valid for it.
@@ -42,32 +45,64 @@ def make_schedule(
     name = scheduler or str(config.get("_class_name", ""))
     if not name:
         raise NodeflowError("NF410", "no scheduler is chosen and the model brings none", fix="name a scheduler")
-    options, request = _read_sigmas(sigmas.strip(), steps, known_class(name).defaults)
-    if spacing:
-        options["timestep_spacing"] = spacing
-    made = schedulers.from_config(name, config, **options)
-    if spacing and "timestep_spacing" not in made.defaults:
-        raise NodeflowError("NF410", f"{name} has no timestep_spacing", fix="choose another scheduler")
+    cls = known_class(name)
+    asked = _known(name, options or {}, all_options(cls))
+    run = {key: asked.pop(key) for key in run_options(cls) if key in asked}
+    warp, request = _request(sigmas, timesteps, steps, cls.defaults)
+    made = schedulers.from_config(name, config, **asked, **warp)
     laid = made.schedule(**request)
+    made.solver(laid, **run)
     settings = {**made.config, "_class_name": name}
-    return Schedule(settings, request, tuple(laid.timesteps.tolist()), tuple(laid.sigmas.tolist()))
+    return Schedule(settings, request, tuple(laid.timesteps.tolist()), tuple(laid.sigmas.tolist()), run)
 
 
-def bound(schedule: Schedule) -> tuple[Scheduler, schedulers.Schedule]:
-    """The scheduler and the laid levels of a schedule from a wire."""
+def kept(default: SchedulerConfig | None, schedule: Schedule) -> list[str]:
+    """The options of a model's own scheduler that the chosen one does not have: they stay, and do nothing."""
+    known = known_class(schedule.config["_class_name"]).defaults
+    theirs = schedulers.config.given_values(default.config) if default else {}
+    return sorted(key for key in theirs if key not in known and not key.startswith("_"))
+
+
+def bound(schedule: Schedule) -> Solver:
+    """The solver of a schedule from a wire, with the levels that it walks."""
     made = schedulers.from_config(schedule.config)
-    return made, made.schedule(**dict(schedule.request))
+    return made.solver(made.schedule(**dict(schedule.request)), **dict(schedule.solver))
 
 
-def _read_sigmas(text: str, steps: int, known: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The options and the request that a text of sigmas means for a scheduler that knows these options."""
+def _known(name: str, options: Mapping[str, Any], has: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that are said; one that the scheduler lacks would be kept and ignored, and a user must know."""
+    for key in options:
+        if key not in has:
+            refuse_option(name, key, has)
+    return {key: value for key, value in options.items() if value is not None or has[key] is None}
+
+
+def _request(
+    sigmas: str | Sequence[float], timesteps: str | Sequence[float], steps: int, known: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The options and the request that sigmas or timesteps mean for a scheduler that knows these options."""
+    if len(sigmas) and len(timesteps):
+        raise NodeflowError("NF410", "sigmas and timesteps exclude each other", fix="leave one of them empty")
+    if len(timesteps):
+        return {}, {"timesteps": _numbers(timesteps, TIMESTEPS, "timesteps")}
+    text = sigmas.strip() if isinstance(sigmas, str) else ""
     if (warp := WARPS.get(text, "")) in known:
         return {warp: True}, {"num_inference_steps": steps}
-    if not text or text in schedules.names():
-        return {}, {"num_inference_steps": steps, **({"levels": text} if text else {})}
+    if text in schedules.names():
+        return {}, {"num_inference_steps": steps, "levels": text}
+    if isinstance(sigmas, str) and not text:
+        return {}, {"num_inference_steps": steps}
+    return {}, {"sigmas": _numbers(sigmas, dict.fromkeys(schedules.names(), ()), "sigmas")}
+
+
+def _numbers(said: str | Sequence[float], named: Mapping[str, Sequence[float]], what: str) -> list[float]:
+    """A list of numbers, or the named one."""
+    if not isinstance(said, str):
+        return [float(number) for number in said]
+    if said.strip() in named:
+        return list(named[said.strip()])
     try:
-        return {}, {"sigmas": [float(part) for part in text.strip("[]()").replace(",", " ").split()]}
+        return [float(part) for part in said.strip().strip("[]()").replace(",", " ").split()]
     except ValueError:
-        what = f"{text!r} is neither a schedule nor a list of numbers"
-        fix = f"use {', '.join(schedules.names())}, or falling numbers to 0"
-        raise NodeflowError("NF410", what, fix=fix) from None
+        fix = f"use {', '.join(named)}, or falling numbers"
+        raise NodeflowError("NF410", f"{said!r} is neither a name nor a list of numbers", where=what, fix=fix) from None

@@ -1,8 +1,9 @@
-"""Whether a value may stand at an input: type, range, menu."""
+"""Whether a value may stand at an input: type, range, menu, and the options that another input's choice has."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Fault
@@ -10,9 +11,9 @@ from .plain import is_sweep
 from .ports import nearest
 
 if TYPE_CHECKING:
-    from ..specs import Input, Widget
+    from ..specs import Input, Variant, Widget
 
-_NAMES = {"int": "a whole number", "float": "a number", "str": "a text", "bool": "true or false"}
+_NAMES = {"int": "a whole number", "float": "a number", "str": "a text", "bool": "true or false", "dict": "a mapping"}
 _COLOR = re.compile(r"#[0-9a-fA-F]{6}")
 
 
@@ -28,6 +29,39 @@ def value_fault(port: Input, value: Any, where: str) -> Fault | None:
     else:
         said, fix = _single(port, value)
     return Fault("NF205", said, where, fix) if said else None
+
+
+def option_faults(port: Input, value: Any, chosen: Any, where: str) -> Iterator[Fault]:
+    """What is wrong with the options in the value of an input whose fields follow a choice.
+
+    Args:
+        port: The input, with a widget of kind "options".
+        value: Its value: a mapping, or a sweep of them.
+        chosen: The value of the input that it follows; a sweep stands for each element, None = not known.
+        where: "node.port".
+    """
+    for options in value["sweep"] if is_sweep(value) else [value]:
+        for choice in chosen["sweep"] if is_sweep(chosen) else [chosen]:
+            if isinstance(options, dict) and isinstance(choice, str | None):
+                yield from _option_faults(port.widget.variants, options, choice, where)
+
+
+def _option_faults(
+    variants: Mapping[str, Variant], options: Mapping[str, Any], choice: str | None, where: str
+) -> Iterator[Fault]:
+    """Where the choice is not known, an option may be what it is for any of them."""
+    known = [variants[choice]] if choice and choice in variants else list(variants.values())
+    for name, value in options.items():
+        fields = [field for variant in known if (field := variant.field(name))]
+        if not fields:
+            fix = nearest(name, dict.fromkeys(field.name for variant in known for field in variant.fields))
+            has = f"{choice} has no option" if choice in variants else "nothing here has an option"
+            yield Fault("NF205", f"{has} {name!r}", where, fix)
+            continue
+        said = [_single(field, value) for field in fields]
+        if all(what for what, _ in said):
+            what, fix = said[0]
+            yield Fault("NF205", f"{name}: {what}", where, fix)
 
 
 def _first(values: list[Any], port: Input, place: str) -> tuple[str, str]:
@@ -65,7 +99,7 @@ def _is(type: str, value: Any) -> bool:
         return isinstance(value, int | float) and not isinstance(value, bool)
     if type == "int":
         return isinstance(value, int) and not isinstance(value, bool)
-    return type == "any" or isinstance(value, {"str": str, "bool": bool}.get(type, object))
+    return type == "any" or isinstance(value, {"str": str, "bool": bool, "dict": dict}.get(type, object))
 
 
 def _menu(value: str, widget: Widget) -> str:

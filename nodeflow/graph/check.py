@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import Fault
-from .allowed import value_fault
+from .allowed import option_faults, value_fault
 from .facts import Facts
 from .graph import Graph, Node, split
 from .migrate import migrated
@@ -144,11 +144,21 @@ class _Check:
                 continue
             where = f"{name}.{port.name}"
             if port.name in node.values:
-                if fault := value_fault(port, node.values[port.name], where):
+                value = node.values[port.name]
+                if fault := value_fault(port, value, where):
                     yield fault
+                elif port.widget.kind == "options" and value:
+                    yield from option_faults(port, value, self._choice(name, node, port.widget.by), where)
             elif port.required and where not in self.given:
                 fix = f"wire an output of type {port.type} to it" if port.wired else "give it a value, or wire it"
                 yield Fault("NF203", f"the input {port.name!r} is missing", where, fix)
+
+    def _choice(self, name: str, node: Node, input: str) -> Any:
+        """The value of an input that options follow; None where a wire or a caller brings it."""
+        if input in node.wires or f"{name}.{input}" in self.given:
+            return None
+        port = self.ports[name].inputs.get(input)
+        return node.values.get(input, port.default if port else None)
 
     def _exposures(self, wanted: list[str] | None, scope: set[str]) -> Iterator[Fault]:
         for name, target in self.graph.inputs.items():

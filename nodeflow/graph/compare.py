@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 from .graph import Graph, Node
 from .matching import renames, with_names
-from .plain import text
+from .plain import is_options, text
 
 WIDTH = 70
 """Characters of a value in a line; of longer ones the part that differs is shown."""
@@ -86,15 +86,20 @@ def _node(name: str, old: Node | None, new: Node | None) -> Iterator[Change]:
             yield Change("removed", name, old=_summary(old))
         return
     yield from _entries("field", f"{name}: ", _fields(old), _fields(new))
-    yield from _entries("value", f"{name}.", old.values, new.values)
+    yield from _entries("value", f"{name}.", old.values, new.values, deep=True)
     for input in sorted(old.wires.keys() | new.wires.keys()):
         before, after = _wired(old.wires.get(input)), _wired(new.wires.get(input))
         if before != after:
             yield Change("wire", f"{name}.{input}", before, after)
 
 
-def _entries(kind: Kind, prefix: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:
+def _entries(
+    kind: Kind, prefix: str, old: Mapping[str, Any], new: Mapping[str, Any], *, deep: bool = False
+) -> Iterator[Change]:
     for key in sorted(old.keys() | new.keys()):
+        if deep and is_options(old.get(key)) and is_options(new.get(key)):
+            yield from _entries(kind, f"{prefix}{key}.", old[key], new[key])
+            continue
         before = text(old[key]) if key in old else ""
         after = text(new[key]) if key in new else ""
         if before != after:

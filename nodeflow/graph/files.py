@@ -14,7 +14,7 @@ from typing import Any
 from ..errors import NodeflowError
 from .form import data_of, faults_of, graph_of
 from .graph import FORMAT, Graph
-from .plain import text
+from .plain import is_options, text
 from .strict import SIZE_LIMIT, parse
 
 
@@ -99,8 +99,9 @@ def _node(data: dict[str, Any]) -> str:
     fields = []
     for key in sorted(data, key=lambda key: (_NODE_RANK.get(key, 5), key)):
         if key in ("values", "wires"):
+            entries = (_line(each, _value(item)) for each, item in sorted(data[key].items()))
             if data[key]:
-                fields.append(_line(key, _entries(data[key], "      ")))
+                fields.append(_line(key, _block(entries, "      ")))
         else:
             fields.append(_line(key, text(data[key])))
     return _block(fields, "    ")
@@ -108,6 +109,11 @@ def _node(data: dict[str, Any]) -> str:
 
 def _entries(data: dict[str, Any], indent: str) -> str:
     return _block((_line(key, text(item)) for key, item in sorted(data.items())), indent)
+
+
+def _value(item: Any) -> str:
+    """A value of a node on one line; several options of a mapping stand on one line each."""
+    return _entries(item, "        ") if is_options(item) and len(item) > 1 else text(item)
 
 
 def _line(key: str, rest: str) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 from ..errors import Fault
 from .graph import Graph, Node, split
 from .matching import content, renames, with_names
-from .plain import copied, text
+from .plain import copied, is_options, text
 
 _ABSENT: Any = object()
 
@@ -172,6 +172,8 @@ def _one(where: str, base: Any, ours: Any, theirs: Any, result: Merge) -> Any:
         return ours
     if our == was:
         return theirs
+    if is_options(ours) and is_options(theirs) and (base is _ABSENT or is_options(base)):
+        return _entries(f"{where}.", {} if base is _ABSENT else base, ours, theirs, result)
     what = f"we say {our:.60}, they say {their:.60}, before it was {was:.60}"
     result.conflict(where, what, "ours is kept; set it to what is right")
     return ours

@@ -66,6 +66,11 @@ def _refuse_atom(value: str | int | float, where: str) -> None:
         raise NodeflowError("NF103", f"the number has more than {DIGITS_LIMIT} digits", where=where)
 
 
+def is_options(value: object) -> bool:
+    """Is it a mapping of options by name, which are compared, merged and written one by one?"""
+    return isinstance(value, dict) and not is_sweep(value)
+
+
 def is_sweep(value: object) -> bool:
     """Is it `{"sweep": [...]}`, which stands for each of its elements in turn?"""
     return isinstance(value, dict) and len(value) == 1 and "sweep" in value

@@ -63,10 +63,11 @@ _ENGINE = Path(content.__file__).parent
 
 
 def engine_files() -> list[Path]:
-    """The sources whose change makes cached results wrong: values, their storage, media, diffusion."""
+    """The sources whose change makes cached results wrong: values, their storage, media, diffusion and its tables."""
     folders = (_ENGINE / "diffusion", _ENGINE / "media")
     single = [_ENGINE / "packing.py", _ENGINE / "values.py"]
-    return [*single, *(file for folder in folders for file in sorted(folder.rglob("*.py")))]
+    inside = (file for folder in folders for file in sorted(folder.rglob("*")) if file.suffix in (".py", ".json"))
+    return [*single, *inside]
 
 
 def engine_stamp() -> Stamp:

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 GRAPHS = Path(__file__).parents[2] / "graphs"
-SHARED = {"model", "scheduler", "sigmas", "steps", "seed"}
+SHARED = {"model", "scheduler", "options", "sigmas", "steps", "seed"}
 TEXT = {"prompt", "negative_prompt", "guidance"}
 SIZE = {"width", "height"}
 
@@ -36,6 +36,7 @@ def settings(**values: object) -> list[str]:
         ("inpaint", SHARED | TEXT | SIZE | {"image", "mask", "strength"}),
         ("unconditional", SHARED | SIZE),
         ("variations", SHARED | TEXT | SIZE),
+        ("guidance", SHARED | TEXT | SIZE),
     ],
 )
 def test_template_graphs_have_the_same_inputs_and_an_image(graph, names):

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
 import pytest
 
-from nodeflow import Lazy, NodeflowError, Range, Seed, node
+from nodeflow import Choice, Lazy, NodeflowError, Options, Range, Seed, node
 from nodeflow.declaration import Color
 from nodeflow.packs import Library
 from nodeflow.values import Value
@@ -143,6 +143,29 @@ def widgets(
     return steps
 
 
+SHAPES = {
+    "circle": {"doc": "Round.", "options": {"radius": {"type": "float", "default": 1.0, "low": 0, "high": 9}}},
+    "box": {
+        "doc": "Square.",
+        "options": {
+            "side": {"type": "int", "default": 2, "doc": "Its side."},
+            "filled": {"type": "bool", "default": True},
+            "corners": {"type": "str", "default": "sharp", "menu": ["sharp", "round"]},
+            "radius": {"type": "float"},
+        },
+    },
+}
+
+
+@node("toy/shape")
+def shape(
+    kind: Annotated[str, Choice(("", *SHAPES))] = "",
+    options: Annotated[dict[str, Any] | None, Options("kind", SHAPES)] = None,
+) -> float:
+    """A shape whose options follow its kind."""
+    return 0.0
+
+
 @node("toy/smooth")
 def smooth(latent: ToyLatent, strength: float = 1.0) -> ToyLatent:
     """A node that can be bypassed."""
@@ -167,5 +190,6 @@ def library() -> Library:
         buggy,
         widgets,
         smooth,
+        shape,
     )
     return Library.of(*nodes)

@@ -95,7 +95,10 @@ class Model:
 
     def expected(self, kind: str, name: str, options: dict[str, Any], **call: Any) -> Tensor:
         """The picture of a reference pipeline, [B, 3, H, W]."""
-        pipe = self.pipeline(kind, name, options)
+        return self.painted(self.pipeline(kind, name, options), **call)
+
+    def painted(self, pipe: Any, **call: Any) -> Tensor:
+        """The picture of a reference pipeline as it is, [B, 3, H, W]."""
         defaults = {"prompt": PROMPT, "negative_prompt": NEGATIVE, "guidance_scale": GUIDANCE}
         defaults |= {"generator": generator(), "num_inference_steps": STEPS, "output_type": "pt"}
         return pipe(**(defaults | call)).images

@@ -22,6 +22,7 @@ in its state, so a resumed run goes on bit for bit.
 
 from .around import Adaptive, Interval, Rescaled, Thresholded
 from .base import EMPTY, NEGATIVE, POSITIVE, Around, Ask, Call, Guidance, Inside, Memory, Seen
+from .chain import built
 from .free import ClassifierFree, Contrast, MagnitudeAware, PerpNeg, Tangential, ZeroStar
 from .guided import Denoise, Guided, Predict, Reply, ask, network, prompts_wanted, unguided
 from .perturbed import PerturbedAttention, SelfAttention, SkipLayers, SmoothedEnergy
@@ -60,6 +61,7 @@ __all__ = [
     "Thresholded",
     "ZeroStar",
     "ask",
+    "built",
     "network",
     "prompts_wanted",
     "unguided",

@@ -80,7 +80,8 @@ class Adaptive(Around):
     """Stop computing the negative prediction once it agrees with the positive one; from then on, ε₊ alone.
 
     Each sample of a batch for itself; the negative is computed until all have agreed. Castillo et al. 2023,
-    arXiv 2312.12487: the cosine between the noises rises towards 1 along a run.
+    arXiv 2312.12487. The cosine is taken between the clean samples: it rises towards 1 along a run whatever a network
+    predicts, while that between the noises begins there, because at first both are nearly x.
 
     Args:
         agree: The cosine that is enough.
@@ -103,7 +104,7 @@ class Adaptive(Around):
     def remember(self, seen: Seen, call: Call) -> Memory:
         if self._all_agree(call) or self.inner.unconditional not in self.inner.wants(call):
             return call.memory
-        cosine = agreement(call.eps(seen[POSITIVE]), call.eps(seen[self.inner.unconditional]))
+        cosine = agreement(call.x0(seen[POSITIVE]), call.x0(seen[self.inner.unconditional]))
         agreed = cosine > self.agree
         before = call.memory.get("adaptive.agreed")
         agreed = agreed if before is None else agreed | before

@@ -167,6 +167,20 @@ def _between_ends(warp: Lay) -> Lay:
     return lambda ks, n: warp(float(ks[-1]), float(ks[0]), n)
 
 
+WARPS = {
+    "karras": "use_karras_sigmas",
+    "exponential": "use_exponential_sigmas",
+    "beta": "use_beta_sigmas",
+    "lu": "use_lu_lambdas",
+}
+"""The options that ask a scheduler to lay its own levels by the warp of that name."""
+
+TIMESTEPS = {
+    "ays_sd": AysSchedules["StableDiffusionTimesteps"],
+    "ays_sdxl": AysSchedules["StableDiffusionXLTimesteps"],
+}
+"""Published timesteps by name."""
+
 SCHEDULES: dict[str, Lay] = {
     "simple": simple,
     "normal": normal,

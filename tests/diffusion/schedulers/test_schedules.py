@@ -161,7 +161,7 @@ def test_parameters_and_models_that_do_not_fit_are_refused() -> None:
 def test_a_schedule_travels_as_data(scheduler: str, sigmas: str) -> None:
     """Also a warp for which the class has no option of its own."""
     made = make_schedule(SchedulerConfig(SD), scheduler, 6, sigmas)
-    assert bound(made)[1].sigmas.tolist() == list(made.sigmas)
+    assert bound(made).schedule.sigmas.tolist() == list(made.sigmas)
     assert len(made.sigmas) == (4 if sigmas.startswith("3") else 7)
 
 

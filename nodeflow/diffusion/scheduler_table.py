@@ -1,0 +1,104 @@
+"""Every scheduler and its options as plain data, without torch.
+
+`schedulers/table.json` is made from the classes by `make tables`; see `schedulers/options.py`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NoReturn
+
+from ..errors import NodeflowError
+
+FILE = Path(__file__).parent / "schedulers" / "table.json"
+
+
+@cache
+def table() -> Mapping[str, Mapping[str, Any]]:
+    """By class name {"doc": a line, "options": {name: {"type", "default", "menu", "doc"}}}."""
+    data = _data()
+    return {
+        name: {
+            "doc": about["doc"],
+            "options": {key: {**option, "doc": data["help"][key]} for key, option in about["options"].items()},
+        }
+        for name, about in data["classes"].items()
+    }
+
+
+def sigmas() -> tuple[str, ...]:
+    """The names that stand for noise levels."""
+    return tuple(_data()["sigmas"])
+
+
+def timesteps() -> tuple[str, ...]:
+    """The names that stand for timesteps."""
+    return tuple(_data()["timesteps"])
+
+
+def refuse_scheduler(name: str) -> NoReturn:
+    """Raise for a name that no scheduler has: NF409."""
+    near = get_close_matches(name, table(), n=1, cutoff=0.5)
+    fix = f"did you mean {near[0]!r}?" if near else "`nodeflow nodes schedule/steps` lists them"
+    raise NodeflowError("NF409", f"there is no scheduler named {name!r}", where="scheduler", fix=fix)
+
+
+def refuse_option(scheduler: str, name: str, has: Iterable[str]) -> NoReturn:
+    """Raise for an option that a scheduler does not have: NF410."""
+    near = get_close_matches(name, has, n=1, cutoff=0.5)
+    fix = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(sorted(has))}"
+    raise NodeflowError("NF410", f"{scheduler} has no option {name!r}", where="options", fix=fix)
+
+
+def check_fit(scheduler: str, config: Mapping[str, Any], options: Mapping[str, Any]) -> None:
+    """Refuse a scheduler for a model whose configuration says what it cannot do.
+
+    Args:
+        scheduler: A class name.
+        config: The model's own configuration.
+        options: What the user says; wins over it.
+
+    Raises:
+        NodeflowError: NF409 at "scheduler", NF410 at "options" for an option that the class lacks, else at "scheduler".
+    """
+    if scheduler not in table():
+        refuse_scheduler(scheduler)
+    has = table()[scheduler]["options"]
+    for name in options:
+        if name not in has:
+            refuse_option(scheduler, name, has)
+    for name, value in config.items():
+        menu = has.get(name, {}).get("menu")
+        if menu and value is not None and value not in menu and name not in options:
+            what = f"the model's {name} is {value!r}, and {scheduler} knows {', '.join(map(str, menu))}"
+            raise NodeflowError("NF410", what, where="scheduler", fix="choose a scheduler of the model's kind")
+
+
+def check_numbers(port: str, text: str, names: Sequence[str]) -> None:
+    """Refuse a text that is neither one of these names nor a list of falling numbers.
+
+    Raises:
+        NodeflowError: NF410 at the port.
+    """
+    if not text.strip() or text.strip() in names:
+        return
+    try:
+        numbers = [float(part) for part in text.strip().strip("[]()").replace(",", " ").split()]
+    except ValueError:
+        near = get_close_matches(text, names, n=1, cutoff=0.5)
+        fix = f"did you mean {near[0]!r}?" if near else f"use {', '.join(names)}, or falling numbers"
+        raise NodeflowError("NF410", f"{text!r} is neither a name nor a list of numbers", where=port, fix=fix) from None
+    for one, next_ in pairwise(numbers):
+        if not one > next_:
+            what = f"{port} do not fall: {one:g} is followed by {next_:g}"
+            raise NodeflowError("NF410", what, where=port, fix="order them from noise to picture")
+
+
+@cache
+def _data() -> Any:
+    return json.loads(FILE.read_bytes())
