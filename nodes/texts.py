@@ -39,3 +39,16 @@ def encode(
     tokenizer = load_tokenizer(text_encoder)
     with run.weights(text_encoder) as net:
         return encoded([text], tokenizer, net, weighting=weighting, skip=clip_skip)
+
+
+@node("text/class", title="Class")
+def label(number: Annotated[int, Range(0, 100_000)] = 0) -> Conditioning:
+    """What to paint, for denoisers that know classes instead of texts.
+
+    Args:
+        number: Of the class; of folders in alphabetical order, from 0. One more than the last is any class, which is
+            what to steer away from.
+    """
+    from nodeflow.diffusion.training.recipes import labelled
+
+    return labelled([number])

@@ -11,7 +11,7 @@ import typer
 from typer.exceptions import TyperException
 
 from ..errors import CANCELLED_STATUS, Cancelled, NodeflowError
-from . import documents, editing, library, models, planning, running
+from . import documents, editing, library, models, planning, running, training
 
 app = typer.Typer(
     name="nodeflow",
@@ -28,6 +28,7 @@ app = typer.Typer(
 COMMANDS: dict[str, Callable[..., Any]] = {
     "edit": editing.edit,
     "run": running.run,
+    "train": training.train,
     "check": planning.check,
     "plan": planning.plan,
     "nodes": library.nodes,

@@ -5,12 +5,16 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 from ..execution import Report, events
 
 Listener = Callable[[events.Event], None]
+EVERY = 10.0
+"""Seconds between two lines about a node that takes long."""
 
 
 @contextlib.contextmanager
@@ -24,7 +28,7 @@ def listener(as_json: bool, quiet: bool) -> Iterator[Listener | None]:
         with _bars() as told:
             yield told
     else:
-        yield _lines
+        yield _Lines()
 
 
 def table(report: Report) -> str:
@@ -40,15 +44,34 @@ def table(report: Report) -> str:
     return "\n".join([*lines, f"{ran} of {len(rows)} steps ran, {report.seconds:.2f} s in all"])
 
 
-def _lines(event: events.Event) -> None:
-    """One line a node, where standard error is a file."""
-    match event:
-        case events.NodeFinished(node=node, seconds=seconds, cached=""):
-            print(f"{node}: {seconds:.2f} s", file=sys.stderr)
-        case events.NodeLog(node=node, text=text):
-            print(f"{node}: {text}", file=sys.stderr)
-        case events.CacheWarning(text=text):
-            print(text, file=sys.stderr)
+class _Lines:
+    """One line a node, where standard error is a file; of a node that takes long, where it is every now and then."""
+
+    def __init__(self) -> None:
+        self._told: dict[str, tuple[float, int]] = {}
+
+    def __call__(self, event: events.Event) -> None:
+        match event:
+            case events.NodeStarted(node=node):
+                self._told[node] = time.monotonic(), 0
+            case events.NodeProgress(node=node, step=step, total=total, note=note) if note:
+                self._progress(node, step, total, note)
+            case events.NodeFinished(node=node, seconds=seconds, cached=""):
+                print(f"{node}: {seconds:.2f} s", file=sys.stderr)
+            case events.NodeLog(node=node, text=text):
+                print(f"{node}: {text}", file=sys.stderr)
+            case events.CacheWarning(text=text):
+                print(text, file=sys.stderr)
+
+    def _progress(self, node: str, step: int, total: int, note: str) -> None:
+        since, before = self._told.get(node, (time.monotonic(), step))
+        seconds = time.monotonic() - since
+        if seconds < EVERY:
+            return
+        self._told[node] = time.monotonic(), step
+        rate = (step - before) / seconds
+        left = f", {timedelta(seconds=round((total - step) / rate))} left" if rate > 0 else ""
+        print(f"{node}: {step}/{total}, {note}, {rate:.3g} a second{left}", file=sys.stderr, flush=True)
 
 
 @contextlib.contextmanager
@@ -70,6 +93,7 @@ def _bars() -> Iterator[Listener]:
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
+        TextColumn("[dim]{task.fields[note]}", markup=True),
     )
     with Progress(*columns, console=console, transient=True) as progress:
         tasks: dict[tuple[str, tuple[int, ...]], Any] = {}
@@ -77,9 +101,10 @@ def _bars() -> Iterator[Listener]:
         def told(event: events.Event) -> None:
             match event:
                 case events.NodeStarted(node=node, at=at):
-                    tasks[node, ()] = progress.add_task(" ".join([node, *map(str, at)]), total=None)
-                case events.NodeProgress(node=node, step=step, total=total) if (node, ()) in tasks:
-                    progress.update(tasks[node, ()], completed=step, total=total)
+                    tasks[node, ()] = progress.add_task(" ".join([node, *map(str, at)]), total=None, note="")
+                case events.NodeProgress(node=node, step=step, total=total, note=note) if (node, ()) in tasks:
+                    said = _with_rate(note, progress.tasks[progress.task_ids.index(tasks[node, ()])].speed)
+                    progress.update(tasks[node, ()], completed=step, total=total, note=said)
                 case events.NodeFinished(node=node, seconds=seconds, cached=""):
                     if (node, ()) in tasks:
                         progress.remove_task(tasks.pop((node, ())))
@@ -94,3 +119,8 @@ def _bars() -> Iterator[Listener]:
                     progress.console.print(text, markup=False, highlight=False)
 
         yield told
+
+
+def _with_rate(note: str, speed: float | None) -> str:
+    """A note with steps a second behind it; no rate where a node says nothing."""
+    return f"{note}, {speed:.3g} a second" if note and speed else note

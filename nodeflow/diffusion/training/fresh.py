@@ -149,12 +149,18 @@ def new_text_encoder(
         layers: Of the encoder.
         heads: Of its attention.
         seed: Of the weights.
+
+    Raises:
+        NodeflowError: NF105, the captions have no words in common; and as scanning raises.
     """
     captions = [item.caption for item in scan(data).items]
+    if not (learnt := bpe.learn_merges(captions, tokens)):
+        what = "no word of the captions is said twice, so there is nothing to learn a tokenizer from"
+        raise NodeflowError("NF105", what, where=data.folder, fix="write captions, or take another kind of captions")
     own = folder / Store.key("tokenizer", tuple(captions), tokens)[:24]
     with locked(own):
         if not (own / "vocab.json").is_file():
-            bpe.save(own, bpe.learn_merges(captions, tokens))
+            bpe.save(own, learnt)
     config = text_config(width=width, layers=layers, heads=heads, tokens=len(read_tokenizer(own)))
     return TextEncoder(**_written(folder, config, seed), tokenizer=str(own))
 

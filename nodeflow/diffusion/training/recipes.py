@@ -20,7 +20,7 @@ from ..checkpoints.handles import files_of
 from ..checkpoints.identity import digest
 from ..checkpoints.save import save_network, saved_handle
 from ..checkpoints.tokenizer import load_tokenizer
-from ..denoising import denoise
+from ..denoising import denoise, plain
 from ..schedulers import from_config
 from ..scheduling import make_schedule
 from .buckets import Order
@@ -256,9 +256,10 @@ def painter(
             return text.encode(prompts, tokenizer, encoder, weighting="none", windows=1)
 
     def draw() -> Image:
-        options: dict[str, Any] = {"guidance": 1.0}
+        options: dict[str, Any] = {}
         if spoken:
-            options = {"positive": conditioning(said), "negative": conditioning([""]), "guidance": wanted.guidance}
+            prompts = {"positive": conditioning(said), "negative": conditioning([""])}
+            options = {**prompts, "guidance": plain(wanted.guidance)}
         done = denoise(lesson.net, start, schedule, seed=wanted.seed, **options).latent
         if autoencoder is None or autoencoder.kind == "Pixels":
             return latents.to_image(None, done)
