@@ -12,7 +12,7 @@ from nodeflow.diffusion import latents, text
 from nodeflow.diffusion.checkpoints import open_model
 from nodeflow.diffusion.checkpoints.load import load_weights
 from nodeflow.diffusion.checkpoints.tokenizer import load_tokenizer
-from nodeflow.diffusion.denoising import denoise
+from nodeflow.diffusion.denoising import denoise, plain
 from nodeflow.diffusion.scheduling import make_schedule
 
 PROMPTS = (
@@ -39,7 +39,7 @@ def pictures(
     negative = text.encode([""], tokenizer, nets["text_encoder"])
     start = latents.empty(parts.denoiser.space, SIZE, SIZE, len(prompts))
     schedule = make_schedule(parts.scheduler, steps=steps)
-    prompted = {"positive": positive, "negative": negative, "guidance": guidance}
+    prompted = {"positive": positive, "negative": negative, "guidance": plain(guidance)}
     done = denoise(nets["denoiser"], start, schedule, **prompted, seed=seed)
     return latents.to_image(nets["autoencoder"], done.latent).data
 
