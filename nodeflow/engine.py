@@ -65,7 +65,12 @@ class Engine:
         return Residency()
 
     def environment(
-        self, graph: Graph, folder: str | Path = ".", values: Mapping[str, Any] | None = None
+        self,
+        graph: Graph,
+        folder: str | Path = ".",
+        values: Mapping[str, Any] | None = None,
+        save_every: int = 0,
+        resume: bool = False,
     ) -> Environment:
         """Where a run of this graph computes, and what its nodes may ask for."""
         saving = Saver(graph, Path(folder), values or {})
@@ -76,6 +81,8 @@ class Engine:
             weights=self._lend,
             release=self._release,
             save_images=saving.save,
+            save_every=save_every,
+            resume=resume,
         )
 
     def plan(
@@ -85,10 +92,20 @@ class Engine:
         values: Mapping[str, Any] | None = None,
         wanted: Sequence[str] | None = None,
         folder: str | Path = ".",
+        save_every: int = 0,
+        resume: bool = False,
     ) -> Plan:
         """What a run would do, and why, without running it.
 
         What `check` finds stops the nodes it names and what depends on them; the rest runs.
+
+        Args:
+            graph: The graph.
+            values: Values for public inputs.
+            wanted: Public outputs, "node.port", or nodes; None = all outputs and sinks.
+            folder: The output folder.
+            save_every: Samplers keep their state on disk each so manieth step; 0 = only when the run is stopped.
+            resume: Samplers go on from the state that an interrupted run kept.
 
         Raises:
             NodeflowError: NF212 nothing is wanted, NF213 an input or output of that name is not there.
@@ -103,7 +120,7 @@ class Engine:
             self.library,
             values=values,
             wanted=wanted,
-            environment=self.environment(graph, folder, values),
+            environment=self.environment(graph, folder, values, save_every, resume),
             cache=self.results,
             faults=self._faults(graph, values, wanted),
         )

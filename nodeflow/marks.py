@@ -41,6 +41,15 @@ class Run(Protocol):
     def log(self, text: str) -> None:
         """A line for the user."""
 
+    def keep(self, step: int, total: int, state: Callable[[], object]) -> None:
+        """Offer what the node could go on from after a step (values, arrays, plain data), before `progress` reports it.
+
+        `state` is called only when it is to be kept: each so manieth step, as the run says, and when it is stopped.
+        """
+
+    def kept(self) -> Any:
+        """What an interrupted run of this very step kept last, its arrays on the CPU; None = begin anew."""
+
     def weights(self, handle: Weights) -> AbstractContextManager[Any]:
         """Borrow the network behind a handle, on the run's device, for the length of a `with`."""
 

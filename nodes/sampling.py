@@ -79,6 +79,8 @@ def denoise(
             seed=seed,
             strength=strength,
             report=run.progress,
+            keep=run.keep,
+            kept=run.kept(),
         )
     return Denoised(*done)
 

@@ -59,14 +59,18 @@ def plan(
         document, values=read_values(document, engine.library, settings or [], sweeps or []), wanted=wanted or None
     )
     why = made.reasons
-    rows = [(_place(step.node, step.at), step.status, step.tier, why.get(step.node, "")) for step in made.steps]
+    rows = [
+        (_place(step.node, step.at), step.status, step.tier, why.get(step.node, ""), step.stands) for step in made.steps
+    ]
     if as_json:
-        fields = ("node", "status", "tier", "reason")
+        fields = ("node", "status", "tier", "reason", "stands")
         typer.echo(json.dumps([dict(zip(fields, row, strict=True)) for row in rows], indent=2))
         return
     width = max((len(row[0]) for row in rows), default=0)
-    for node, status, tier, reason in rows:
-        typer.echo(f"{node:<{width}}  {f'{status} ({tier})' if tier else status:<15}  {reason}".rstrip())
+    for node, status, tier, reason, stands in rows:
+        state = f"{status} ({tier})" if tier else status
+        further = f"goes on from step {stands.step} of {stands.total} with --resume" if stands else ""
+        typer.echo(f"{node:<{width}}  {state:<15}  {'; '.join(filter(None, (reason, further)))}".rstrip())
     running = sum(row[1] in ("run", "unknown") for row in rows)
     typer.echo(f"{running} of {len(rows)} steps would run")
     for step in made.steps:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..errors import CANCELLED_STATUS
+from ..errors import CANCELLED_STATUS, NodeflowError
 
 if TYPE_CHECKING:
+    from ..engine import Engine
     from ..execution import Report, Token
     from ..saving import Saver
 
@@ -34,12 +35,16 @@ def run(
     as_json: Annotated[bool, typer.Option("--json", help="Events as JSON lines on standard output.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")] = False,
     tell: Annotated[bool, typer.Option("--report", help="Say what each node did: time, cache, size.")] = False,
+    save_every: Annotated[
+        int, typer.Option("--save-every", min=0, help="Samplers keep their state each so manieth step.")
+    ] = 0,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the state an interrupted run kept.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Do not use results kept on disk.")] = False,
 ) -> int:
     """Run a graph and save its outputs.
 
-    The names of the files are printed. Ctrl-C stops within a step; what is finished is kept, and the next run goes on
-    from there.
+    The names of the files are printed. Ctrl-C stops within a step; what is finished is kept, and so is the state of
+    a sampler that was under way: with --resume the next run goes on from there, to the same picture bit for bit.
     """
     from ..engine import Engine
     from ..execution import Cache
@@ -49,17 +54,19 @@ def run(
     from .library import say_broken_packs
     from .progress import listener, table
 
+    if fresh and (save_every or resume):
+        raise NodeflowError("NF701", "--fresh uses nothing from disk", fix="leave out --resume and --save-every")
     document = open_graph(graph)
     engine = Engine(results=Cache(folder=None) if fresh else None, device=device, dtype=dtype)
     values = read_values(document, engine.library, settings or [], sweeps or [])
-    plan = engine.plan(document, values=values, wanted=wanted or None, folder=out)
+    plan = engine.plan(document, values=values, wanted=wanted or None, folder=out, save_every=save_every, resume=resume)
     with listener(as_json, quiet) as emit, cancelled_by_ctrl_c() as token:
         report = engine.run(plan, emit=emit, cancel=token)
     if tell:
         typer.echo(table(report), err=True)
     say_broken_packs(engine.library, report.faults)
     _deliver(report, Saver(document, out, values), name, f".{format.lstrip('.')}", as_json)
-    return _status(report)
+    return _status(report, engine)
 
 
 @contextlib.contextmanager
@@ -107,13 +114,18 @@ def _shown(item: Any) -> Any:
     return item if isinstance(item, bool | int | float | str) else describe(item)
 
 
-def _status(report: Report) -> int:
+def _status(report: Report, engine: Engine) -> int:
     causes = [fault for fault in report.faults if fault.code != "NF508"]
     for fault in causes:
         typer.echo(fault.line, err=True)
     if skipped := len(report.faults) - len(causes):
         typer.echo(f"not run because of that: {skipped} more", err=True)
     if report.cancelled:
-        typer.echo("stopped; what is finished is kept", err=True)
+        known = engine.results.states.known() if engine.results.states is not None else {}
+        stands = [
+            f"{step.node} at step {place.step}" for step in report.plan.steps if (place := known.get(step.key or b""))
+        ]
+        further = f", and {', '.join(stands)}: go on with --resume" if stands else ""
+        typer.echo(f"stopped; what is finished is kept{further}", err=True)
         return CANCELLED_STATUS
     return causes[0].exit_status if causes else 0

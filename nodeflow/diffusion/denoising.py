@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from ..errors import NodeflowError
 from ..values import Conditioning, Guidance, Latent, Schedule, moved
 from .guidance import NEGATIVE, POSITIVE, Guided, built, network, prompts_wanted
-from .sampling import Sampled, begin_at, sample, seeds
+from .sampling import Sampled, Standing, begin_at, sample, seeds
 from .schedulers import Noise, State
 from .scheduling import bound
+
+Keep = Callable[[int, int, Callable[[], object]], None]
+"""Called with (calls done, calls in all, a function that makes what the run could go on from)."""
 
 Report = Callable[[int, int, object], None]
 """Called after each model call with (calls done, calls in all, the clean latent as estimated so far)."""
@@ -28,6 +31,8 @@ def denoise(
     seed: int = 0,
     strength: float = 1.0,
     report: Report | None = None,
+    keep: Keep | None = None,
+    kept: Mapping[str, Any] | None = None,
 ) -> Sampled:
     """Walk a latent down a schedule, on the device of the network.
 
@@ -41,6 +46,8 @@ def denoise(
         seed: Sample i of the batch draws from seed + i.
         strength: 0..1, how much of the way to walk; 1 = all of it.
         report: Progress and preview; what it raises ends the run.
+        keep: Offered, before each report, what the run could go on from.
+        kept: What an interrupted run with the same arguments kept last.
 
     Raises:
         NodeflowError: NF203 a prompt is needed and there is none; NF205, NF211 a guidance that cannot be; NF410 no
@@ -53,7 +60,11 @@ def denoise(
     guidance = guidance or Guidance()
     given = {POSITIVE: positive, **({} if negative is None else {NEGATIVE: negative}), **guidance.prompts}
 
+    noise = Noise.seeded(seeds(seed, len(latent.data)))
+
     def on_step(done: int, total: int, state: State) -> None:
+        if keep is not None:
+            keep(done, total, Standing(state, noise.state()).plain)
         if report is not None:
             report(done, total, None if state.estimate is None else replace(latent, data=state.estimate))
 
@@ -61,10 +72,11 @@ def denoise(
         Guided(network(net), moved(given, device), built(guidance)),
         moved(latent, device),
         solver,
-        Noise.seeded(seeds(seed, len(latent.data))),
+        noise,
         begin=begin_at(solver.schedule, strength, schedule.request.get("num_inference_steps")),
         in_channels=net.config["in_channels"],
         on_step=on_step,
+        resume=None if kept is None else Standing.of(kept, device),
     )
 
 

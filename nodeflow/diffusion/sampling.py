@@ -10,15 +10,15 @@ starts with, then what the solver draws. It stands still at any step as a value,
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from ..errors import NodeflowError
-from ..values import Latent
+from ..values import Latent, moved
 from .guidance import Call, Denoise, ask
 from .schedulers.noise import Noise
 from .schedulers.schedule import Schedule
@@ -50,6 +50,15 @@ class Standing(NamedTuple):
 
     state: State
     random: Tensor
+
+    def plain(self) -> dict[str, Any]:
+        """As tensors and plain data by name, whatever a state holds, to be stored."""
+        return {"state": {part.name: getattr(self.state, part.name) for part in fields(State)}, "random": self.random}
+
+    @classmethod
+    def of(cls, plain: Mapping[str, Any], device: str) -> Standing:
+        """What `plain` took apart, the state on a device."""
+        return cls(State(**moved(dict(plain["state"]), device)), plain["random"])
 
 
 def seeds(seed: int, batch: int) -> list[int]:

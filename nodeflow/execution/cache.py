@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .disk import Disk
 from .history import Record
+from .standing import States
 from .tiers import PLAIN, Entry, Tier, cacheable
 
 if TYPE_CHECKING:
@@ -64,8 +65,14 @@ class Cache:
         self._device = Tier("device", device_bytes)
         self._host = Tier("host", host_bytes)
         self._disk = Disk(Path(folder), disk_bytes) if folder is not None and disk_bytes > 0 else None
+        self.states = States(self._disk.folder / "states") if self._disk is not None else None
         self._lock = threading.RLock()
         self._last: dict[str, Plan] = {}
+
+    @property
+    def folder(self) -> Path | None:
+        """Where results and states outlive the process."""
+        return None if self._disk is None else self._disk.folder
 
     def peek(self, key: bytes) -> str:
         """The tier a result is in, "" if it is nowhere; loads nothing."""
@@ -127,6 +134,8 @@ class Cache:
                 self.drop(key)
             if self._disk is not None:
                 self._disk.clear()
+            if self.states is not None:
+                self.states.clear()
 
     def refresh(self) -> None:
         """See what other processes have written to the folder."""

@@ -89,7 +89,7 @@ class Disk:
         if not name:
             return None
         try:
-            return _unpacked((self.folder / name).read_bytes())
+            return _entry(unpacked((self.folder / name).read_bytes()))
         except FileNotFoundError:
             self._forget(key)
         except Exception as error:
@@ -139,7 +139,7 @@ class Disk:
 
     def remember(self, name: str, record: Callable[[], Mapping[str, Any]]) -> None:
         """Keep a record of a graph's last run; made and written behind the run."""
-        self._later(lambda: _replace(self._history_file(name), json.dumps(record()).encode()))
+        self._later(lambda: replace(self._history_file(name), json.dumps(record()).encode()))
 
     def _history_file(self, name: str) -> Path:
         return self.folder / f"{blake2b(os.path.abspath(name).encode(), digest_size=12).hexdigest()}.history"
@@ -155,14 +155,14 @@ class Disk:
         if self._pending.get(key) is not entry:
             return
         try:
-            data = _packed(entry)
+            data = packed(_outlined(entry))
         except Exception:  # not data that packing knows: it stays in memory only
             data = b""
         if data and entry.intact and len(data) <= self.budget:
             worth = KEEP if entry.keep else str(round(entry.seconds * 1000))
             name = f"{key.hex()}.{worth}{SUFFIX}"
             try:
-                _replace(self.folder / name, data)
+                replace(self.folder / name, data)
             except OSError as error:
                 self._warnings.append(f"a result could not be written to {self.folder}: {error.strerror}")
             else:
@@ -193,25 +193,36 @@ def _worth(name: str, size: int) -> float:
     return float("inf") if worth == KEEP or not worth.isdigit() else int(worth) / max(size, 1)
 
 
-def _packed(entry: Entry) -> bytes:
-    body = serialise(
-        {
-            "outputs": to_host(entry.outputs),
-            "seconds": entry.seconds,
-            "places": entry.places or places(entry.outputs),
-            "parts": None if entry.parts is None else [part.hex() for part in entry.parts],
-            "keep": entry.keep,
-        }
-    )
+def packed(value: object) -> bytes:
+    """Plain data with values in host memory, as bytes with their checksum."""
+    body = serialise(value)
     return MAGIC + blake2b(body, digest_size=DIGEST).digest() + body
 
 
-def _unpacked(data: bytes) -> Entry:
+def unpacked(data: bytes) -> Any:
+    """What `packed` made bytes of.
+
+    Raises:
+        ValueError: The bytes are not whole.
+    """
     start = len(MAGIC) + DIGEST
     body = data[start:]
     if data[: len(MAGIC)] != MAGIC or blake2b(body, digest_size=DIGEST).digest() != data[len(MAGIC) : start]:
         raise ValueError("the checksum does not fit")
-    stored = deserialise(body)
+    return deserialise(body)
+
+
+def _outlined(entry: Entry) -> dict[str, Any]:
+    return {
+        "outputs": to_host(entry.outputs),
+        "seconds": entry.seconds,
+        "places": entry.places or places(entry.outputs),
+        "parts": None if entry.parts is None else [part.hex() for part in entry.parts],
+        "keep": entry.keep,
+    }
+
+
+def _entry(stored: dict[str, Any]) -> Entry:
     parts = stored["parts"]
     keys = None if parts is None else tuple(bytes.fromhex(part) for part in parts)
     entry = Entry(stored["outputs"], stored["seconds"], keys, stored["keep"])
@@ -220,7 +231,8 @@ def _unpacked(data: bytes) -> Entry:
     return entry
 
 
-def _replace(target: Path, data: bytes) -> None:
+def replace(target: Path, data: bytes) -> None:
+    """Write a file by one rename; see above why it is not synced."""
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=".", suffix=".tmp")
     try:
         with os.fdopen(handle, "wb") as file:

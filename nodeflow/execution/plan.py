@@ -95,6 +95,8 @@ class Plan:
         return found
 
     def _judge(self) -> None:
+        states = self._cache.states if self._cache is not None else None
+        standing = states.known() if states is not None else {}
         needed: set[Step] = set(self.goals)
         maybe: set[Step] = set()
         peek = self._cache.peek if self._cache is not None else (lambda key: "")
@@ -105,6 +107,7 @@ class Plan:
                 step.status = "cached"
             elif wanted or asked:
                 step.status = self._pending(step, wanted)
+                step.stands = standing.get(step.key) if standing and step.key is not None else None
                 (needed if wanted else maybe).update(step.needs())
                 maybe.update(step.may_need())
             else:

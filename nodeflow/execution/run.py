@@ -13,6 +13,7 @@ from .events import NodeLog, NodeProgress
 
 if TYPE_CHECKING:
     from .events import Emitter
+    from .standing import Standing
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,8 @@ class Environment:
         weights: (handle, device, dtype) -> context manager that lends the network.
         release: Frees weights that nobody borrows; returns how many bytes.
         save_images: (image, name, suffix, embed) -> files written into the output folder.
+        save_every: Nodes keep their state on disk each so manieth step; 0 = only when the run is stopped.
+        resume: Nodes go on from the state they kept.
     """
 
     device: str = "cpu"
@@ -34,6 +37,8 @@ class Environment:
     weights: Callable[[Weights, str, str], AbstractContextManager[Any]] | None = None
     release: Callable[[], int] | None = None
     save_images: Callable[[Image, str, str, bool], list[str]] | None = None
+    save_every: int = 0
+    resume: bool = False
 
     def identity(self, *, sink: bool) -> list[str]:
         """What of it changes the result of a node that asks for the run; a sink also writes into the folder."""
@@ -61,13 +66,16 @@ class Token:
 class NodeRun:
     """The run as one node sees it; fulfils `nodeflow.node.Run`."""
 
-    __slots__ = ("_cancel", "_emitter", "_environment", "_node", "device", "dtype", "folder")
+    __slots__ = ("_cancel", "_emitter", "_environment", "_node", "_standing", "device", "dtype", "folder")
 
-    def __init__(self, node: str, environment: Environment, cancel: Token, emitter: Emitter) -> None:
+    def __init__(
+        self, node: str, environment: Environment, cancel: Token, emitter: Emitter, standing: Standing
+    ) -> None:
         self._node = node
         self._environment = environment
         self._cancel = cancel
         self._emitter = emitter
+        self._standing = standing
         self.device = environment.device
         self.dtype = environment.dtype
         self.folder = environment.folder
@@ -90,6 +98,19 @@ class NodeRun:
         """A line for the user."""
         if self._emitter.active:
             self._emitter.emit(NodeLog(self._emitter.run, self._node, text))
+
+    def keep(self, step: int, total: int, state: Callable[[], object]) -> None:
+        """Offer what the node could go on from after a step, before `progress` reports it; made only when it is due."""
+        self._standing.keep(step, total, state)
+
+    def kept(self) -> Any:
+        """What an interrupted run of this very step kept, its arrays on the CPU; None = begin anew."""
+        found = self._standing.kept()
+        if found is None:
+            return None
+        state, place = found
+        self.log(f"goes on from step {place.step} of {place.total}")
+        return state
 
     def weights(self, handle: Weights) -> AbstractContextManager[Any]:
         """Borrow the network behind a handle, on the run's device, for the length of a `with`.

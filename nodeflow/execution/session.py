@@ -13,12 +13,13 @@ from ..errors import Cancelled, Fault, NodeflowError
 from .calling import Needed, Outcome, SourceFailed, argument, call
 from .demand import Demand
 from .errors import blocked
-from .events import Emitter, NodeFailed, NodeFinished, NodeStarted
+from .events import CacheWarning, Emitter, NodeFailed, NodeFinished, NodeStarted
 from .fingerprints import fingerprint, wanted_places
 from .keys import UNASKED, once
 from .lists import Narrow, Values, elements_of
 from .plan import Plan
 from .run import Environment, NodeRun, Token
+from .standing import Standing
 from .steps import Const, Ref, Slice, Source, Step, settled, upstream
 from .task import DONE, FAILED, QUEUED, RUNNING, Loop, Task
 from .tiers import Entry
@@ -182,12 +183,32 @@ class Session(Demand):
             self._emitter.emit(NodeStarted(self._emitter.run, step.node, step.at))
         extra: dict[str, Any] = {}
         if kind.spec.wants_run:
-            extra["run"] = NodeRun(step.node, self._environment, self._cancel, self._emitter)
+            task.standing = self._standing(task)
+            extra["run"] = NodeRun(step.node, self._environment, self._cancel, self._emitter, task.standing)
         if kind.spec.waits and not kind.lazies:
             task.state = RUNNING
             self._pool.submit(task, lambda: call(step, inputs, extra, self._environment))
             return None
         return self._concluded(task, call(step, inputs, extra, self._environment), loop)
+
+    def _standing(self, task: Task) -> Standing:
+        emitter, environment = self._emitter, self._environment
+        return Standing(
+            self._cache.states if self._cache is not None else None,
+            lambda: self._whole_key(task),
+            environment.save_every,
+            environment.resume,
+            lambda: self._cancel.cancelled,
+            lambda text: emitter.emit(CacheWarning(emitter.run, f"{task.step.node}: {text}")),
+        )
+
+    def _whole_key(self, task: Task) -> bytes | None:
+        """The key of a step that is being called; None while it leaves out a lazy input that may yet be asked for."""
+        if task.fleeting or any(settled(source, self._keys) is None for source in task.step.sources):
+            return None
+        if task.step.key is None:
+            self._set_key(task)
+        return task.key
 
     def _expanded(self, task: Task, loop: Loop) -> None:
         """Turn a task whose inputs are lists into one task an element."""
@@ -293,6 +314,8 @@ class Session(Demand):
         assert outcome.outputs is not None
         task.outputs = outcome.outputs
         self._keep(task)
+        if task.standing is not None:
+            task.standing.over()
         if self._emitter.active:
             event = NodeFinished(self._emitter.run, step.node, outcome.seconds, "", task.size, step.at)
             self._emitter.emit(event)

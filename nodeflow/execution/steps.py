@@ -14,6 +14,7 @@ from .keys import element_key, token
 if TYPE_CHECKING:
     from ..errors import Fault
     from .kinds import Kind
+    from .standing import Place
 
 
 class Const:
@@ -121,12 +122,13 @@ class Step:
         key: What the result is stored under; None while a fingerprint waits for a value.
         fault: Why it cannot run.
         part: Set where it stands for that element of its source, a mapped step that came from the cache.
+        stands: How far an interrupted run of it had come.
         mapped: Whether a list meets one of its single inputs; None = only running it will tell.
     """
 
     __slots__ = (
         "at", "fault", "fleeting", "keep", "key", "kind", "mapped", "model", "names", "node", "part", "refs",
-        "sources", "status", "tier",
+        "sources", "stands", "status", "tier",
     )  # fmt: skip
 
     def __init__(self, node: str, kind: Kind | None, sources: Sequence[Source], at: tuple[int, ...] = ()) -> None:
@@ -144,6 +146,7 @@ class Step:
         self.refs: tuple[Ref, ...] = ()
         self.status = ""
         self.tier = ""
+        self.stands: Place | None = None
         self.part: int | None = None
 
     def __repr__(self) -> str:

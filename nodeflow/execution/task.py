@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import Fault
+from .standing import Standing
 from .steps import Step
 
 IDLE, QUEUED, RUNNING, DONE, FAILED = range(5)
@@ -40,17 +41,19 @@ class Task:
         uses: How many unfinished consumers may still read it.
         edges: The tasks it reads, while it holds them; the first `eager` of them must be done before it runs.
         fetch: Its result is expected to be in the cache.
+        standing: What its call keeps of itself, while it runs.
     """
 
     __slots__ = (
         "armed", "eager", "edges", "elements", "fault", "fetch", "fleeting", "key", "loop", "missing", "outputs",
-        "position", "seconds", "size", "state", "status", "step", "tier", "uses", "waiters",
+        "position", "seconds", "size", "standing", "state", "status", "step", "tier", "uses", "waiters",
     )  # fmt: skip
 
     def __init__(self, step: Step) -> None:
         self.step = step
         self.key = step.key
         self.state = IDLE
+        self.standing: Standing | None = None
         self.outputs: tuple[Any, ...] | None = None
         self.elements: list[Task] | None = None
         self.fault: Fault | None = None

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 RATE = 30.0
 """Previews a node and second, at most."""
 
+SAVE_EVERY = 5
+"""A sampler that is killed loses fewer steps than this."""
+
 
 def run(engine: Engine, command: say.Run, token: Token, tell: Callable[[say.Message], None]) -> None:
     """Run a graph and say all that happens.
@@ -32,7 +35,7 @@ def run(engine: Engine, command: say.Run, token: Token, tell: Callable[[say.Mess
     """
     graph = loads(command.graph)
     graph.path = command.path or None
-    plan = engine.plan(graph, wanted=command.wanted or None, folder=command.folder)
+    plan = engine.plan(graph, wanted=command.wanted or None, folder=command.folder, save_every=SAVE_EVERY, resume=True)
     report = engine.run(plan, emit=_Teller(command.job, tell, decoder(engine, plan)).on_event, cancel=token)
     _tell_outputs(command.job, graph, report, tell)
     nodes = tuple((node.node, node.status, node.seconds) for node in report.nodes)
