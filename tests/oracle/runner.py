@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import inspect
 import itertools
+import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,7 +23,15 @@ diffusers.utils.logging.set_verbosity_error()
 
 @dataclass
 class Grid:
-    """A scheduler, axes of options, and how it is asked to run."""
+    """A scheduler, axes of options, and how it is asked to run.
+
+    Args:
+        wide: Run in float64.
+        theirs: How the oracle is asked, where it asks otherwise.
+        unit: What the oracle's callers multiply the first noise by.
+        ends: Whether the oracle lists the end among the timesteps.
+        says: What the oracle's `step` is told at call i beside the usual.
+    """
 
     name: str
     axes: dict[str, list[Any]] = field(default_factory=dict)
@@ -32,6 +41,10 @@ class Grid:
     options: dict[str, Any] = field(default_factory=dict)
     channels: int = 1
     wide: bool = False
+    theirs: dict[str, Any] | None = None
+    unit: float = 1.0
+    ends: bool = False
+    says: Callable[[Any, int], dict[str, Any]] | None = None
 
     def __str__(self) -> str:
         how = [*self.axes, *(self.request or {}), *self.options, *(["starts"] if any(self.starts) else [])]
@@ -60,26 +73,35 @@ def network(x: torch.Tensor, t: torch.Tensor, channels: int) -> torch.Tensor:
 
 
 def widened(oracle: Any) -> Any:
-    """The oracle with its tables in float64."""
-    for name in ("sigmas", "alphas_cumprod", "final_alpha_cumprod"):
+    """The oracle with its tables in float64, its noise drawn in float32 as ever."""
+    module = sys.modules[type(oracle).__module__]
+    if hasattr(module, "randn_tensor"):
+        module.randn_tensor = drawn
+    for name in ("sigmas", "discrete_sigmas", "betas", "alphas", "alphas_cumprod", "final_alpha_cumprod"):
         if hasattr(oracle, name):
             setattr(oracle, name, getattr(oracle, name).double())
     return oracle
+
+
+def drawn(shape: Any, generator: Any = None, dtype: Any = None, **_: Any) -> torch.Tensor:
+    """N(0, 1) of the same draws in any number format."""
+    return torch.randn(shape, generator=generator).to(dtype)
 
 
 def unlike(ours: torch.Tensor, theirs: torch.Tensor) -> float:
     return float((ours - theirs).abs().max() / theirs.abs().max().clamp(min=1e-12))
 
 
-def schedule_differences(mine: Any, oracle: Any) -> list[str]:
-    if mine.timesteps.dtype != oracle.timesteps.dtype or mine.timesteps.shape != oracle.timesteps.shape:
-        return [f"timesteps {mine.timesteps} for {oracle.timesteps}"]
+def schedule_differences(mine: Any, oracle: Any, grid: Grid) -> list[str]:
+    timesteps = oracle.timesteps[:-1] if grid.ends else oracle.timesteps
+    if mine.timesteps.dtype != timesteps.dtype or mine.timesteps.shape != timesteps.shape:
+        return [f"timesteps {mine.timesteps} for {timesteps}"]
     found = []
-    if not torch.allclose(mine.timesteps.double(), oracle.timesteps.double(), rtol=0, atol=1e-3):
-        found.append(f"timesteps {mine.timesteps} for {oracle.timesteps}")
+    if not torch.allclose(mine.timesteps.double(), timesteps.double(), rtol=0, atol=1e-3):
+        found.append(f"timesteps {mine.timesteps} for {timesteps}")
     if hasattr(oracle, "sigmas") and not torch.allclose(mine.sigmas, oracle.sigmas, rtol=TOLERANCE, atol=1e-9):
         found.append(f"sigmas {mine.sigmas} for {oracle.sigmas}")
-    init = float(getattr(oracle, "init_noise_sigma", 1.0))
+    init = grid.unit * float(getattr(oracle, "init_noise_sigma", 1.0))
     if abs(mine.init_noise_sigma - init) > TOLERANCE * init:
         found.append(f"init_noise_sigma {mine.init_noise_sigma} for {init}")
     return found
@@ -91,9 +113,9 @@ def differences(grid: Grid, config: dict[str, Any], request: dict[str, Any], sta
         warnings.simplefilter("ignore")
         oracle = getattr(diffusers, grid.name).from_config(config)
     mine = schedulers.from_config(grid.name, **config)
-    oracle.set_timesteps(**request)
+    oracle.set_timesteps(**(grid.theirs or request))
     mine.set_timesteps(**request)
-    if found := schedule_differences(mine, oracle):
+    if found := schedule_differences(mine, oracle, grid):
         return found
     draw = torch.Generator().manual_seed(0)
     x0, noise = torch.randn(2, 3, 4, 4, generator=draw), torch.randn(2, 3, 4, 4, generator=draw)
@@ -136,7 +158,8 @@ def run_differences(grid: Grid, mine: Any, oracle: Any, x: torch.Tensor, begin: 
         mine_x, estimate = mine.step(out, t, mine_x, generator=generators[0], return_dict=False, **grid.options)
         out = network(seen_by(oracle, oracle_x, u), u, grid.channels)
         try:
-            theirs = oracle.step(out, u, oracle_x, **draws, **grid.options)
+            said = {"timestep": u, **(grid.says(oracle, i) if grid.says else {})}
+            theirs = oracle.step(out, sample=oracle_x, **said, **draws, **grid.options)
         except torch.linalg.LinAlgError:
             theirs = None
         if theirs is None or not theirs.prev_sample.isfinite().all():

@@ -35,35 +35,48 @@ from collections.abc import Mapping
 from typing import Any
 
 from . import schedules
+from .cogvideox import CogVideoXDDIMScheduler
 from .config import Config, ScheduleError
-from .ddim import DDIMScheduler
+from .consistency import LCMScheduler, TCDScheduler
+from .ddim import DDIMInverseScheduler, DDIMScheduler
 from .ddpm import DDPMScheduler
 from .dpm import DPMSolverMultistepScheduler
 from .er_sde import ERSDEScheduler
 from .euler import EulerAncestralDiscreteScheduler, EulerDiscreteScheduler
+from .flow_lcm import FlowMatchLCMScheduler
 from .flow_match import FlowMatchEulerDiscreteScheduler, FlowMatchHeunDiscreteScheduler
 from .heun import HeunDiscreteScheduler
+from .ipndm import IPNDMScheduler
 from .lms import LMSDiscreteScheduler
+from .ltx import LTXEulerAncestralRFScheduler
 from .multistep import DPMPP2MSDEScheduler, DPMPP3MSDEScheduler, RESMultistepScheduler
 from .noise import Noise
 from .pndm import PNDMScheduler
 from .prediction import Prediction
+from .repaint import RePaintScheduler
 from .schedule import Eval, Schedule
 from .scheduler import Scheduler, StepOutput, known_class
+from .scm import SCMScheduler
+from .sde_ve import ScoreSdeVeScheduler
 from .seeds import DPMFastScheduler, DPMPP2SAncestralScheduler, SEEDS2Scheduler, SEEDS3Scheduler
 from .slopes import GradientEstimationScheduler, HeunPP2Scheduler, IPNDMDiscreteScheduler
 from .solver import NoiseSource, Solver, State
 from .space import VE, VP, Flow, Level
 from .tables import AysSchedules
+from .unclip import UnCLIPScheduler
 from .unipc import UniPCMultistepScheduler
+from .wuerstchen import DDPMWuerstchenScheduler
 
 __all__ = [
     "VE",
     "VP",
     "AysSchedules",
+    "CogVideoXDDIMScheduler",
     "Config",
+    "DDIMInverseScheduler",
     "DDIMScheduler",
     "DDPMScheduler",
+    "DDPMWuerstchenScheduler",
     "DPMFastScheduler",
     "DPMPP2MSDEScheduler",
     "DPMPP2SAncestralScheduler",
@@ -76,25 +89,34 @@ __all__ = [
     "Flow",
     "FlowMatchEulerDiscreteScheduler",
     "FlowMatchHeunDiscreteScheduler",
+    "FlowMatchLCMScheduler",
     "GradientEstimationScheduler",
     "HeunDiscreteScheduler",
     "HeunPP2Scheduler",
     "IPNDMDiscreteScheduler",
+    "IPNDMScheduler",
+    "LCMScheduler",
     "LMSDiscreteScheduler",
+    "LTXEulerAncestralRFScheduler",
     "Level",
     "Noise",
     "NoiseSource",
     "PNDMScheduler",
     "Prediction",
     "RESMultistepScheduler",
+    "RePaintScheduler",
+    "SCMScheduler",
     "SEEDS2Scheduler",
     "SEEDS3Scheduler",
     "Schedule",
     "ScheduleError",
     "Scheduler",
+    "ScoreSdeVeScheduler",
     "Solver",
     "State",
     "StepOutput",
+    "TCDScheduler",
+    "UnCLIPScheduler",
     "UniPCMultistepScheduler",
     "from_config",
     "from_pretrained",

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from . import schedules
-from .config import MENUS, Config, check_option, given_values, refuse
+from .config import MENUS, Config, check_option, given_values, refuse, require_known
 from .prediction import Prediction
 from .request import Numbers, Request, read_request
 from .schedule import Eval, Nodes, Schedule, one_call_each, tensor
@@ -27,7 +27,8 @@ class Binding:
     """What all schedulers share.
 
     A named class says its options (`defaults`), their menus where they differ from `config.MENUS`, names that other
-    classes use for the same thing (`aliases`), and its solver; a family says how levels are laid (`nodes`).
+    classes use for the same thing (`aliases`), what else a run may ask of its levels (`run_options`), and its solver;
+    a family says how levels are laid (`nodes`).
 
     Args:
         config: Options by name. Unknown ones are kept and ignored.
@@ -39,6 +40,7 @@ class Binding:
     defaults: ClassVar[Mapping[str, Any]] = {}
     menus: ClassVar[Mapping[str, tuple[Any, ...]]] = {}
     aliases: ClassVar[Mapping[str, Mapping[str, str]]] = {}
+    run_options: ClassVar[tuple[str, ...]] = ()
     solver_class: ClassVar[type[Solver]]
     timestep_dtype: ClassVar[torch.dtype] = torch.int64
     order: ClassVar[int] = 1
@@ -69,6 +71,7 @@ class Binding:
         sigmas: Numbers | None = None,
         mu: float | None = None,
         levels: str | None = None,
+        **options: Any,
     ) -> Schedule:
         """Lay the noise levels of one run.
 
@@ -78,6 +81,7 @@ class Binding:
             sigmas: The noise levels themselves, falling, the end (mostly 0) included, [n + 1].
             mu: Logarithm of the flow shift, where the configuration asks for a dynamic one.
             levels: A name of `schedules.names()`: lay the steps in that way, whatever the configuration says.
+            options: What else this class lets a run ask of its levels (strength, jump_length, …).
 
         Raises:
             ScheduleError: NF410 where not exactly one of the three is given, or it is not valid.
@@ -85,7 +89,8 @@ class Binding:
         where = type(self).__name__
         if mu is not None and not self.asks("use_dynamic_shifting"):
             refuse("mu is given but use_dynamic_shifting is off", where=where, fix="switch it on, or leave mu out")
-        request = read_request(num_inference_steps, timesteps, sigmas, mu, self.top, where)
+        require_known(options, self.run_options, where)
+        request = replace(read_request(num_inference_steps, timesteps, sigmas, mu, self.top, where), options=options)
         if levels is not None:
             if num_inference_steps is None:
                 refuse(f"{levels} lays a number of steps", where=where, fix="give num_inference_steps alone")
@@ -112,10 +117,8 @@ class Binding:
 
     def bind(self, solver: Solver, options: Mapping[str, Any]) -> Solver:
         """The solver with options for one run."""
-        allowed = {field.name for field in fields(solver)} - {"schedule", "prediction"}
-        if unknown := sorted(set(options) - allowed):
-            known = ", ".join(sorted(allowed)) or "none"
-            refuse(f"unknown option {', '.join(unknown)}", where=type(self).__name__, fix=f"it knows {known}")
+        known = {field.name for field in fields(solver)} - {"schedule", "prediction"}
+        require_known(options, known, type(self).__name__)
         return replace(solver, **options)
 
     @property

@@ -7,7 +7,7 @@ kept aside, so that a file comes back whole.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, NoReturn
 
@@ -136,6 +136,17 @@ def check_option(key: str, value: Any, default: Any, menu: tuple[str, ...] | Non
             refuse(f"{key} is {value!r}", where=where, fix="give true or false")
     elif isinstance(default, (int, float)) and (isinstance(value, bool) or not isinstance(value, (int, float))):
         refuse(f"{key} is {value!r}", where=where, fix="give a number")
+
+
+def require_known(options: Iterable[str], known: Iterable[str], where: str) -> None:
+    """Refuse an option that is not known.
+
+    Raises:
+        ScheduleError: NF410, with the options that are.
+    """
+    if unknown := sorted(set(options) - set(known)):
+        fix = f"it knows {', '.join(sorted(known)) or 'none'}"
+        refuse(f"unknown option {', '.join(unknown)}", where=where, fix=fix)
 
 
 def _plain(value: Any) -> Any:

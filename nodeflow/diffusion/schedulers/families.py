@@ -21,7 +21,7 @@ from .config import refuse
 from .request import Request
 from .schedule import Nodes
 from .scheduler import Scheduler
-from .space import ALMOST_ZERO_SNR, VE, VP, Flow, Level, alphas_cumprod, betas
+from .space import ALMOST_ZERO_SNR, CLEAN, VE, VP, Flow, Level, alphas_cumprod, betas
 from .spacing import spaced
 from .warps import WARPS, shift_of, shifted
 
@@ -110,14 +110,17 @@ class VPScheduler(TableScheduler):
             return self.joined(t, request.sigmas.astype(np.float32))
         if request.n > train:
             refuse(f"{request.n} steps do not fit into {train} timesteps", where=where, fix=f"take at most {train}")
-        t = request.timesteps if request.timesteps is not None else self.spaced(request.n)
-        t = t.round().astype(np.int64)
+        t = self.visited(request).round().astype(np.int64)
         if t[0] >= train:
             refuse(f"steps_offset leads to timestep {t[0]}", where=where, fix=f"stay below {train}")
         levels = tuple(self.space.at(one) for one in t)
         targets = self.targets(t, custom=request.timesteps is not None)
         sigmas = np.array([*(one.k for one in levels), targets[-1].k], dtype=np.float32)
         return Nodes(t, levels, targets, sigmas)
+
+    def visited(self, request: Request) -> np.ndarray:
+        """The timesteps of a run, [n]."""
+        return request.timesteps if request.timesteps is not None else self.spaced(request.n)
 
     def targets(self, t: np.ndarray, *, custom: bool) -> tuple[Level, ...]:
         """Where the step from each timestep leads: the next one, at last the clean end."""
@@ -127,7 +130,7 @@ class VPScheduler(TableScheduler):
     def final(self) -> Level:
         """Where a run ends: at the clean sample, or at the level of timestep 0."""
         at_zero = "set_alpha_to_one" in self.defaults and not self.config.set_alpha_to_one
-        return self.space.at(0) if at_zero else Level(1.0, 0.0)
+        return self.space.at(0) if at_zero else CLEAN
 
 
 class StrideScheduler(VPScheduler):

@@ -100,8 +100,8 @@ class FlowScheduler(WarpedScheduler):
     def shift(self, mu: float | None = None) -> float:
         """How far levels are moved towards noise."""
         if mu is not None:
-            return shift_of(mu, self.config.time_shift_type)
-        return 1.0 if self.asks("use_dynamic_shifting") else self.config.shift
+            return shift_of(mu, self.config.get("time_shift_type", "exponential"))
+        return 1.0 if self.asks("use_dynamic_shifting") else self.config.get("shift", 1.0)
 
     def trained_levels(self, mu: float | None = None) -> np.ndarray:
         return shifted(self.space.ks, self.shift(mu))

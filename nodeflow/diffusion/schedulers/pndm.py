@@ -63,7 +63,7 @@ class PNDM(Solver):
         if stage == 0:
             state = replace(state, anchor=state.x, history=remembered(state.history, output, 4))
         if stage == 3:
-            output, stages = _joined(RUNGE_KUTTA, stages), ()
+            output, stages = joined(RUNGE_KUTTA, stages), ()
         return self.walk(replace(state, stages=stages), output, begin, target)
 
     def plms(self, state: State, output: Tensor, calls: int) -> State:
@@ -72,7 +72,7 @@ class PNDM(Solver):
         if calls == 1 and not self.runge_kutta:
             return self.walk(state, (output + state.history[-1]) / 2, t + self.stride, t)
         history = remembered(state.history, output, 4)
-        output = _joined(ADAMS_BASHFORTH[len(history) - 1], history[::-1])
+        output = joined(ADAMS_BASHFORTH[len(history) - 1], history[::-1])
         return self.walk(replace(state, anchor=state.x, history=history), output, t, t - self.stride)
 
     def walk(self, state: State, output: Tensor, begin: int, end: int) -> State:
@@ -84,7 +84,8 @@ class PNDM(Solver):
         return replace(state, x=transfer(x0, eps, self.at(end)), estimate=x0)
 
 
-def _joined(weights: tuple[float, ...], outputs: tuple[Tensor, ...]) -> Tensor:
+def joined(weights: tuple[float, ...], outputs: tuple[Tensor, ...]) -> Tensor:
+    """The weighted sum of outputs, [B, ...]."""
     first, *rest = (weight * output for weight, output in zip(weights, outputs, strict=True))
     return sum(rest, start=first)
 

@@ -7,10 +7,13 @@ With x = alpha x0 + sigma eps and r² = alpha² + sigma²:
     v_prediction m = (alpha eps - sigma x0)/r  x0 = (alpha x / r - sigma m) / r    arXiv 2202.00512
     flow         m = eps - x0                  x0 = (x - sigma m) / (alpha + sigma)
     inverted     m = x0 - eps, a flow whose time runs towards data
+    trigflow     m = dx / dk on a circle       x0 = alpha x - sqrt(1 - alpha²) m    arXiv 2410.11081
+    score        m = -eps / sigma              x0 = (x + sigma² m) / alpha          arXiv 2011.13456
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -24,7 +27,7 @@ class Prediction:
     """How to read a model's output.
 
     Args:
-        kind: epsilon, sample, v_prediction, flow_prediction or inverted_flow.
+        kind: epsilon, sample, v_prediction, flow_prediction, inverted_flow, trigflow or score.
         clip: Bound on |x0|, where x0 is clipped.
         quantile: Share of pixels that decides the bound of dynamic thresholding, where it is on.
         largest: The highest bound dynamic thresholding may choose.
@@ -55,6 +58,10 @@ class Prediction:
             return (x - sigma * output) / (alpha + sigma)
         if self.kind == "inverted_flow":
             return (x + sigma * output) / (alpha + sigma)
+        if self.kind == "trigflow":
+            return alpha * x - math.sqrt(1 - alpha**2) * output
+        if self.kind == "score":
+            return (x + sigma**2 * output) / alpha
         return (x - sigma * output) / alpha
 
     def eps(self, x: Tensor, output: Tensor, level: Level) -> Tensor:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,6 +25,7 @@ class Request:
         sigmas: The noise levels, falling, float64, with the end [n + 1]; a flow may leave out the end 0.
         mu: Logarithm of the shift of a flow.
         shifted: Whether the noise levels stand as they are, no shift of a flow to come.
+        options: What else the class lets a run ask.
     """
 
     n: int
@@ -31,6 +33,7 @@ class Request:
     sigmas: np.ndarray | None = None
     mu: float | None = None
     shifted: bool = False
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 def read_request(

@@ -77,13 +77,16 @@ class Scheduler(Binding):
         sigmas: Numbers | None = None,
         mu: float | None = None,
         levels: str | None = None,
+        **options: Any,
     ) -> None:
         """Lay the noise levels of the next run; see `Scheduler.schedule`.
 
         Raises:
             ScheduleError: NF410 where not exactly one of steps, timesteps and sigmas is given, or it is not valid.
         """
-        self._set = self.schedule(num_inference_steps, timesteps=timesteps, sigmas=sigmas, mu=mu, levels=levels)
+        self._set = self.schedule(
+            num_inference_steps, timesteps=timesteps, sigmas=sigmas, mu=mu, levels=levels, **options
+        )
         self._device = device
         self._solver = self._state = self.begin_index = None
         self.num_inference_steps = self._set.steps

@@ -30,10 +30,11 @@ class Gaussian:
         return cls.said(x0, level.sigma / cls.deviation(level) ** 2 * x, level, kind)
 
     @classmethod
-    def jump(cls, x: Tensor, level: Level, kind: str = "epsilon") -> Tensor:
-        """What a perfect consistency model says: x0 is where the ordinary differential equation carries x."""
-        x0 = cls.carried(x, level, Level(1.0, 0.0))
-        return cls.said(x0, (x - level.alpha * x0) / level.sigma, level, kind)
+    def jump(cls, x: Tensor, level: Level, land: Level, kind: str = "epsilon") -> Tensor:
+        """What a perfect consistency model says: x at another level is where the differential equation carries it."""
+        there = cls.carried(x, level, land)
+        eps = (land.alpha * x - level.alpha * there) / (land.alpha * level.sigma - level.alpha * land.sigma)
+        return cls.said((there - land.sigma * eps) / land.alpha, eps, level, kind)
 
     @staticmethod
     def said(x0: Tensor, eps: Tensor, level: Level, kind: str) -> Tensor:
@@ -44,6 +45,11 @@ class Gaussian:
             return eps - x0
         if kind == "inverted_flow":
             return x0 - eps
+        if kind == "score":
+            return -eps / level.sigma
+        if kind == "trigflow":
+            sine = math.sqrt(1 - level.alpha**2)
+            return level.alpha * (level.sigma / sine) * eps - sine * x0
         return eps if kind == "epsilon" else (level.alpha * eps - level.sigma * x0) / level.norm
 
     @classmethod

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -10,11 +9,11 @@ from typing import Any
 
 import pytest
 import torch
+from diffusion.schedulers.classes import NAMES, NEEDS_A_PICTURE
 
 from nodeflow.diffusion import schedulers
 from nodeflow.errors import NodeflowError
 
-NAMES = schedulers.names()
 SD: dict[str, Any] = {
     "_class_name": "PNDMScheduler",
     "_diffusers_version": "0.6.0",
@@ -67,7 +66,12 @@ def test_a_named_class_reads_any_file(tmp_path: Path) -> None:
     assert scheduler.config.beta_end == 0.012
 
 
-@pytest.mark.parametrize(("source", "target"), itertools.permutations(NAMES, 2))
+SWAPS = sorted({*NAMES} - NEEDS_A_PICTURE)
+
+
+@pytest.mark.parametrize(
+    ("source", "target"), [(name, SWAPS[i - far]) for far in (1, 4, 9) for i, name in enumerate(SWAPS)]
+)
 def test_schedulers_swap(source: str, target: str, model: Callable[..., Any]) -> None:
     """Given values go over, defaults do not, and the new scheduler runs."""
     first = schedulers.from_config(source, beta_end=0.012)

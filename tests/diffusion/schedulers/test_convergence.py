@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from diffusion.schedulers.classes import config
 from torch import Tensor
 
 from nodeflow.diffusion import schedulers
+from nodeflow.diffusion.schedulers.consistency import Renoise
 
 EULER, ANCESTRAL = "EulerDiscreteScheduler", "EulerAncestralDiscreteScheduler"
 DPM, UNIPC = "DPMSolverMultistepScheduler", "UniPCMultistepScheduler"
@@ -54,6 +56,7 @@ def errors_from_noise(name: str, options: dict[str, Any], gaussian: Any) -> list
         ("FlowMatchEulerDiscreteScheduler", {"shift": 3.0}, 1),
         ("FlowMatchEulerDiscreteScheduler", {"invert_sigmas": True}, 1),
         ("FlowMatchHeunDiscreteScheduler", {"shift": 3.0}, 2),
+        ("LTXEulerAncestralRFScheduler", {"eta": 0.0}, 1),
     ],
     ids=str,
 )
@@ -98,6 +101,33 @@ def test_a_solver_of_integer_timesteps_converges(name: str, options: dict[str, A
     assert observed_order(errors) == pytest.approx(order, abs=0.1)
 
 
+def test_the_inverse_of_a_walk_leads_back(gaussian: Any) -> None:
+    """Order 1 from data to noise; and the walk back undoes it as the steps become small."""
+    train, errors, back = 16000, [], []
+    for n in STEPS:
+        betas = {"num_train_timesteps": train, "beta_start": 0.1 / train, "beta_end": 20 / train}
+        up, down = (
+            schedulers.from_config(f"DDIM{way}Scheduler", **betas, clip_sample=False) for way in ("Inverse", "")
+        )
+        rising, falling = up.schedule(n), down.schedule(n)
+        x = torch.tensor([[gaussian.deviation(rising.level(0))]], dtype=torch.float64)
+        noisy = gaussian.run(up.solver(rising), x).x
+        errors.append(gaussian.error(up.solver(rising), rising))
+        back.append(float((gaussian.run(down.solver(falling), noisy).x - x).abs()))
+    assert observed_order(errors) == pytest.approx(1, abs=0.1)
+    assert observed_order(back) == pytest.approx(1, abs=0.1)
+
+
+def test_improved_pndm_converges_with_order_two_at_least(gaussian: Any) -> None:
+    errors = []
+    for n in STEPS:
+        scheduler = schedulers.from_config("IPNDMScheduler")
+        schedule = scheduler.schedule(n)
+        errors.append(gaussian.error(scheduler.solver(schedule), schedule, n // 2))
+    assert errors[0] > 4**2 * errors[2]
+    assert errors[-1] < 1e-4
+
+
 class Columns:
     """Noise whose draws are told apart: draw i is 1 in column i + 1. A linear run then shows its own variance."""
 
@@ -113,6 +143,11 @@ class Columns:
 
 RANDOM = [
     (ANCESTRAL, {}, {}),
+    ("LTXEulerAncestralRFScheduler", {}, {}),
+    ("LTXEulerAncestralRFScheduler", {"eta": 0.5}, {}),
+    ("DDPMWuerstchenScheduler", {}, {}),
+    ("UnCLIPScheduler", {"clip_sample": False}, {}),
+    ("ScoreSdeVeScheduler", {"correct_steps": 0, "sigma_max": 20.0}, {}),
     ("DDPMScheduler", {"clip_sample": False}, {}),
     ("DDPMScheduler", {"clip_sample": False, "variance_type": "fixed_large"}, {}),
     ("DDIMScheduler", {"clip_sample": False}, {"eta": 1.0}),
@@ -128,7 +163,7 @@ def test_a_random_solver_ends_with_the_variance_of_the_data(
     name: str, options: dict[str, Any], asked: dict[str, Any], gaussian: Any
 ) -> None:
     def excess(n: int) -> float:
-        scheduler = schedulers.from_config(name, beta_schedule="scaled_linear", **options)
+        scheduler = schedulers.from_config(name, **config(name, beta_schedule="scaled_linear"), **options)
         schedule = scheduler.schedule(n)
         x = torch.zeros(1, n + 2, dtype=torch.float64)
         x[0, 0] = gaussian.deviation(schedule.level(0))
@@ -141,7 +176,10 @@ def test_a_random_solver_ends_with_the_variance_of_the_data(
 
 
 RENOISED: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
-    ("FlowMatchEulerDiscreteScheduler", {"stochastic_sampling": True}, {}),
+    ("FlowMatchLCMScheduler", {"shift": 3.0}, {}),
+    ("LCMScheduler", {"timestep_scaling": 1e6}, {}),
+    *[("TCDScheduler", {}, {"eta": eta}) for eta in (0.0, 0.3, 1.0)],
+    ("SCMScheduler", {"sigma_data": 0.5}, {}),
 ]
 
 
@@ -154,11 +192,13 @@ def test_a_perfect_consistency_model_needs_one_step(
     scheduler = schedulers.from_config(name, **options)
     schedule = scheduler.schedule(n)
     solver = scheduler.solver(schedule, **asked)
+    assert isinstance(solver, Renoise)
     x = torch.zeros(1, n + 2, dtype=torch.float64)
     x[0, 0] = gaussian.deviation(schedule.level(0))
     state, draws = solver.start(x), Columns()
     while not solver.done(state):
-        state = solver.step(state, gaussian.jump(state.x, schedule.level(state.index), solver.prediction.kind), draws)
+        output = gaussian.jump(state.x, schedule.level(state.index), solver.lands(state), solver.prediction.kind)
+        state = solver.step(state, output, draws)
     assert float(state.x.norm()) == pytest.approx(gaussian.deviation(schedule.level(n)), rel=1e-6)
 
 
