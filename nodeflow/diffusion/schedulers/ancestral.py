@@ -36,12 +36,12 @@ class Ancestral(Solver):
     """What solvers of split steps share.
 
     Args:
-        s_noise: Factor on the standard deviation of fresh noise.
+        noise_scale: Factor on the standard deviation of fresh noise.
     """
 
-    s_noise: float = 1.0
+    noise_scale: float = 1.0
 
     def renoised(self, x: Tensor, state: State, noise: NoiseSource) -> Tensor:
         """x raised from where the step led to the next level of the schedule, where that is higher, [B, ...]."""
         here, there = self.here(state).target, self.schedule.level(state.index + 1)
-        return noisier(x, here, there, self.s_noise * noise(x)) if there.k > here.k else x
+        return noisier(x, here, there, self.noise_scale * noise(x)) if there.k > here.k else x

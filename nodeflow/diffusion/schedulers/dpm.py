@@ -35,8 +35,8 @@ class DPM(Exponential):
     less than half the error of order 2. It is kept, because shared pictures depend on it.
 
     Args:
-        eta: How stochastic the step is; see `exponential`.
-        s_noise: Factor on the standard deviation of its noise.
+        stochastic: eta, how stochastic the step is; see `exponential`.
+        noise_scale: Factor on the standard deviation of its noise.
         solver_order: 1, 2 or 3.
         heun: Which formula of order 2.
         lower_order_final: Lower the order of the last two of few steps.
@@ -45,8 +45,8 @@ class DPM(Exponential):
         adds_half: Whether c2 adds the half that the expansion subtracts.
     """
 
-    eta: float = 0.0
-    s_noise: float = 1.0
+    stochastic: float = 0.0
+    noise_scale: float = 1.0
     solver_order: int = 2
     heun: bool = False
     lower_order_final: bool = True
@@ -59,13 +59,13 @@ class DPM(Exponential):
         m, x0 = self.read(x, output[:, : x.shape[1]], call.level)
         history = remembered(state.history, m, self.solver_order)
         points = self.points(state, history, 0, self.order_at(state.index, state.index - state.begin))
-        z = self.drawn(x, call, noise) if self.eta else None
+        z = self.drawn(x, call, noise) if self.stochastic else None
         if call.target.sigma == 0:
             x = self.clean(x, m, call.level, call.target)
         elif (h := call.target.lam - call.level.lam) != 0:
-            step = kernel(call.level, call.target, data=self.data, eta=self.eta)
+            step = kernel(call.level, call.target, data=self.data, eta=self.stochastic)
             x = step.carry * x - step.gain * self.slope(step, h, points)
-            x = x if z is None else x + self.s_noise * step.noise * z
+            x = x if z is None else x + self.noise_scale * step.noise * z
         return replace(state, x=x, estimate=x0, history=history)
 
     def drawn(self, x: Tensor, call: Eval, noise: NoiseSource) -> Tensor:
@@ -152,7 +152,7 @@ class DPMSolverMultistepScheduler(ExponentialScheduler):
             schedule,
             prediction,
             data=self.data,
-            eta=float(stochastic),
+            stochastic=float(stochastic),
             solver_order=c.solver_order,
             heun=c.solver_type == "heun",
             lower_order_final=c.lower_order_final,

@@ -71,7 +71,9 @@ class DPMPP2MSDEScheduler(SigmaScheduler):
     def make_solver(self, schedule: Schedule, prediction: Prediction) -> BrownianDPM:
         c = self.config
         heun = c.solver_type == "heun"
-        return BrownianDPM(schedule, prediction, eta=c.eta, s_noise=c.s_noise, heun=heun, lower_order_final=False)
+        return BrownianDPM(
+            schedule, prediction, stochastic=c.eta, noise_scale=c.s_noise, heun=heun, lower_order_final=False
+        )
 
 
 class DPMPP3MSDEScheduler(SigmaScheduler):
@@ -81,7 +83,7 @@ class DPMPP3MSDEScheduler(SigmaScheduler):
     solver_class = BrownianDPM
 
     def make_solver(self, schedule: Schedule, prediction: Prediction) -> BrownianDPM:
-        noise = {"eta": self.config.eta, "s_noise": self.config.s_noise}
+        noise = {"stochastic": self.config.eta, "noise_scale": self.config.s_noise}
         return BrownianDPM(schedule, prediction, solver_order=3, heun=True, lower_order_final=False, **noise)
 
 
@@ -95,4 +97,4 @@ class RESMultistepScheduler(SigmaScheduler):
         return split(super().nodes(request), self.config.eta)
 
     def make_solver(self, schedule: Schedule, prediction: Prediction) -> AncestralDPM:
-        return AncestralDPM(schedule, prediction, s_noise=self.config.s_noise, heun=True, lower_order_final=False)
+        return AncestralDPM(schedule, prediction, noise_scale=self.config.s_noise, heun=True, lower_order_final=False)

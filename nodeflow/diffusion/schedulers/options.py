@@ -39,6 +39,7 @@ HELP: Mapping[str, str] = MappingProxyType(
         "final_sigmas_type": "Where a run ends: at no noise, or at the lowest level of training.",
         "flow_shift": "Moves a flow's levels towards noise; larger for larger pictures.",
         "gamma": "How far each step goes past its level before noise is added again.",
+        "ge_gamma": "How far the slope of a step is carried past the last one: 1 is Euler's method.",
         "interpolation_type": "How levels between timesteps are found.",
         "invert_sigmas": "Count the noise levels upwards from the picture.",
         "lambda_min_clipped": "The lowest log signal-to-noise ratio that is visited.",

@@ -39,10 +39,10 @@ class Singlestep(Exponential, Ancestral):
     lambda_(j-1)), which is what the reverse equation does to noise.
 
     Args:
-        eta: 0 solves the ordinary differential equation, 1 the reverse stochastic one.
+        stochastic: eta; 0 solves the ordinary differential equation, 1 the reverse stochastic one.
     """
 
-    eta: float = 0.0
+    stochastic: float = 0.0
 
     def advance(self, state: State, output: Tensor, noise: NoiseSource) -> State:
         call = self.here(state)
@@ -55,12 +55,12 @@ class Singlestep(Exponential, Ancestral):
             first, path, anchor, other = m, [], state.x, None
         target, ends = self.destination(state)
         begin = self.back(state, call.stage)
-        x = self.stepped(anchor, begin, target, first, other, midpoint=call.stage == 1 and ends, eta=self.eta)
-        if self.eta and target.sigma:
-            d = self.eta * (target.lam - call.level.lam)
+        x = self.stepped(anchor, begin, target, first, other, midpoint=call.stage == 1 and ends, eta=self.stochastic)
+        if self.stochastic and target.sigma:
+            d = self.stochastic * (target.lam - call.level.lam)
             fresh = math.sqrt(-math.expm1(-2 * d)) * noise(x)
             path = [fresh + math.exp(-d) * path[0] if path else fresh]
-            x = x + self.s_noise * target.sigma * path[0]
+            x = x + self.noise_scale * target.sigma * path[0]
         if ends:
             return replace(state, x=self.renoised(x, state, noise), estimate=x0, stages=(), anchor=None)
         return replace(state, x=x, estimate=x0, stages=(first, *path), anchor=anchor)
@@ -91,7 +91,7 @@ class SinglestepScheduler(SigmaScheduler):
                 yield self.call(self.at_lam(level.lam + r * h), target, stage)
 
     def make_solver(self, schedule: Schedule, prediction: Prediction) -> Singlestep:
-        return Singlestep(schedule, prediction, eta=self.config.eta, s_noise=self.config.s_noise)
+        return Singlestep(schedule, prediction, stochastic=self.config.eta, noise_scale=self.config.s_noise)
 
 
 class SEEDS2Scheduler(SinglestepScheduler):
@@ -122,7 +122,7 @@ class DPMPP2SAncestralScheduler(SinglestepScheduler):
         return split(super().nodes(request), self.config.eta)
 
     def make_solver(self, schedule: Schedule, prediction: Prediction) -> Singlestep:
-        return Singlestep(schedule, prediction, s_noise=self.config.s_noise)
+        return Singlestep(schedule, prediction, noise_scale=self.config.s_noise)
 
 
 class DPMFastScheduler(SinglestepScheduler):

@@ -92,12 +92,12 @@ class IPNDMDiscreteScheduler(SigmaScheduler):
 class GradientEstimationScheduler(SigmaScheduler):
     """Euler's method along a slope that is carried further than it points, one call a step."""
 
-    defaults: ClassVar[Mapping[str, Any]] = {**SigmaScheduler.defaults, "gamma": 2.0}
+    defaults: ClassVar[Mapping[str, Any]] = {**SigmaScheduler.defaults, "ge_gamma": 2.0}
     steps_in_lambda: ClassVar[bool] = False
     solver_class = GradientEstimation
 
     def make_solver(self, schedule: Schedule, prediction: Prediction) -> GradientEstimation:
-        return GradientEstimation(schedule, prediction, self.config.gamma)
+        return GradientEstimation(schedule, prediction, self.config.ge_gamma)
 
 
 class HeunPP2Scheduler(SigmaScheduler):

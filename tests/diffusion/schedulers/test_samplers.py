@@ -27,7 +27,7 @@ ODE = [
     (SEEDS3, {"eta": 0.0}, 3),
     (TWO_S, {"eta": 0.0}, 2),
     (GRADIENT, {}, 1),
-    (GRADIENT, {"gamma": 1.5}, 2),
+    (GRADIENT, {"ge_gamma": 1.5}, 2),
     ("HeunPP2Scheduler", {}, 1),
     ("IPNDMDiscreteScheduler", {}, 2),
     (ER, {"eta": 0.0, "solver_order": 1}, 1),
@@ -141,11 +141,11 @@ def test_samplers_that_are_one_where_they_meet(space: str, model: Any) -> None:
     scales = ("er_sde", "reverse_sde")
     assert torch.allclose(*(ends(ER, eta=0.0, solver_type=scale) for scale in scales))
     euler = "FlowMatchEulerDiscreteScheduler" if space == "flow" else "EulerDiscreteScheduler"
-    assert torch.allclose(ends(ER, eta=0.0, solver_order=1), ends(GRADIENT, gamma=1.0), rtol=1e-6)
+    assert torch.allclose(ends(ER, eta=0.0, solver_order=1), ends(GRADIENT, ge_gamma=1.0), rtol=1e-6)
     k = np.geomspace(200, 0.2, 10)
     made = schedulers.from_config(euler)
     plain = run(made.solver(made.schedule(sigmas=k / (1 + k) if space == "flow" else k)), model)
-    assert torch.allclose(ends(GRADIENT, gamma=1.0), plain)
+    assert torch.allclose(ends(GRADIENT, ge_gamma=1.0), plain)
 
 
 @pytest.mark.parametrize("name", [TWO_M, THREE_M])
