@@ -18,6 +18,7 @@ MODELS: dict[str, str] = {
     "AutoencoderKL": "autoencoder_kl",
     "CLIPTextModel": "clip_text",
     "CLIPTextModelWithProjection": "clip_text",
+    "SpectrogramAutoencoder": "autoencoder_spectrogram",
     "UNet2DConditionModel": "unet2d_condition",
     "UNet2DModel": "unet2d",
 }
