@@ -80,7 +80,7 @@ class Engine:
             folder=str(folder),
             weights=self._lend,
             release=self._release,
-            save_images=saving.save,
+            save=saving.save,
             save_every=save_every,
             resume=resume,
         )

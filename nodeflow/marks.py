@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
-from .values import Image, Weights
+from .values import Audio, Image, Weights
 
 T = TypeVar("T")
 
@@ -53,8 +53,8 @@ class Run(Protocol):
     def weights(self, handle: Weights) -> AbstractContextManager[Any]:
         """Borrow the network behind a handle, on the run's device, for the length of a `with`."""
 
-    def save_images(self, image: Image, name: str, suffix: str, *, embed: bool = True) -> list[str]:
-        """Write pictures into the output folder under a template's names; returns the files."""
+    def save(self, value: Image | Audio, name: str, suffix: str, *, embed: bool = True) -> list[str]:
+        """Write pictures or sounds into the output folder under a template's names; returns the files."""
 
 
 @dataclass(frozen=True)

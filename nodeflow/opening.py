@@ -1,21 +1,23 @@
-"""Open what a user names: a graph file, or a picture that carries a graph."""
+"""Open what a user names: a graph file, or a picture or sound that carries a graph."""
 
 from __future__ import annotations
 
 import os
 
 from .graph import Graph, load, loads
-from .media.images import SUFFIXES, graph_in
+from .media import images, sounds
 
 
 def open_graph(path: str | os.PathLike[str]) -> Graph:
-    """The graph in a JSON file or inside a picture. Nothing else is read, and nothing is run.
+    """The graph in a JSON file, or inside a picture or sound. Nothing else is read, and nothing is run.
 
     Raises:
-        NodeflowError: NF1xx, located by line and column; NF601 or NF604 for a picture that is damaged or has no graph.
+        NodeflowError: NF1xx, located by line and column; NF601 or NF604 for a file that is damaged or has no graph.
     """
-    if os.path.splitext(path)[1].lower() not in SUFFIXES:
+    suffix = os.path.splitext(path)[1].lower()
+    media = next((media for media in (images, sounds) if suffix in media.SUFFIXES), None)
+    if media is None:
         return load(path)
-    graph = loads(graph_in(path))
+    graph = loads(media.graph_in(path))
     graph.path = os.fspath(path)
     return graph

@@ -1,26 +1,27 @@
-"""Pictures of a run into its output folder, named by a template, each with the graph that makes it again inside."""
+"""What a run made into its output folder, named by a template, each file with the graph that makes it again inside."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from .graph import Graph, dumps
-from .media.outputs import save_pictures
-from .values import Image
+from .media import images, sounds
+from .media.outputs import save_all
+from .values import Audio, Image
 
 NAME = "{graph}-{seed}-{index:04}"
-"""How pictures are named unless the user says otherwise; without `{seed}-` where the graph has no such input."""
+"""How files are named unless the user says otherwise; without `{seed}-` where the graph has no such input."""
 
 
 class Saver:
-    """Saves the pictures of one run.
+    """Saves what one run made.
 
     Args:
         graph: The graph that is run.
-        folder: The output folder; made when the first picture is there.
+        folder: The output folder; made when the first file is there.
         values: What the caller set, by public input name.
     """
 
@@ -31,29 +32,31 @@ class Saver:
 
     def save(
         self,
-        image: Image,
+        value: Image | Audio,
         name: str = NAME,
-        suffix: str = ".png",
+        suffix: str = "",
         embed: bool = True,
         settings: Mapping[str, Any] | None = None,
     ) -> list[str]:
-        """Write each picture of a batch.
+        """Write each picture or sound of a batch.
 
         Args:
-            image: The pictures.
+            value: The pictures or sounds.
             name: The template of their names.
-            suffix: Their format.
+            suffix: Their format; by default PNG and FLAC.
             embed: Whether they carry the graph.
             settings: What a sweep set for them, by "node.port".
 
         Raises:
-            NodeflowError: NF603 for a name that leaves the folder, NF108 if a file cannot be written.
+            NodeflowError: NF603 for a name that leaves the folder, NF605 for what the format cannot hold, NF108 if a
+                file cannot be written.
         """
         graph = with_ports(self.graph, settings or {})
         if name == NAME and "seed" not in graph.inputs:
             name = NAME.replace("{seed}-", "")
         carried = dumps(graph) if embed else None
-        written = save_pictures(image.numpy(), self.folder, name, suffix, self.fields(graph), carried)
+        suffix = suffix or (".flac" if isinstance(value, Audio) else ".png")
+        written = save_all(_encoded(value, suffix, carried), self.folder, name, suffix, self.fields(graph))
         return [str(path) for path in written]
 
     def fields(self, graph: Graph) -> dict[str, Any]:
@@ -65,6 +68,14 @@ class Saver:
             "time": self.started.strftime("%H-%M-%S"),
         }
         return {**inputs, **fixed}
+
+
+def _encoded(value: Image | Audio, suffix: str, graph: str | None) -> Iterator[bytes]:
+    if isinstance(value, Audio):
+        format = sounds.format_of(f"sound{suffix}")
+        return (sounds.encode(samples, value.rate, format, graph=graph) for samples in value.numpy())
+    format = images.format_of(f"picture{suffix}")
+    return (images.encode(pixels, format, graph=graph) for pixels in value.numpy())
 
 
 def with_values(graph: Graph, values: Mapping[str, Any]) -> Graph:

@@ -96,8 +96,8 @@ class Image(Value):
         """
         from .media import images
 
-        arrays, path = self.numpy(), Path(path)
-        names = [path] if len(arrays) == 1 else [path.with_stem(f"{path.stem}-{i}") for i in range(len(arrays))]
+        arrays = self.numpy()
+        names = numbered(path, len(arrays))
         for name, array in zip(names, arrays, strict=True):
             images.write(name, array, graph=graph)
         return names
@@ -110,12 +110,59 @@ class Mask(Value):
     data: Tensor
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Audio(Value):
-    """Sound: [B, channels, samples] float32 in -1..1, at `rate` samples a second."""
+    """Sounds.
+
+    Args:
+        data: [B, channels, samples] float32, -1..1.
+        rate: Samples a second.
+    """
 
     data: Tensor
     rate: int
+
+    def __len__(self) -> int:
+        return int(self.data.shape[0])
+
+    def __repr__(self) -> str:
+        return describe(self)
+
+    def _repr_html_(self) -> str:
+        """Players for notebooks, one a sound."""
+        from base64 import b64encode
+
+        from .media import sounds
+
+        wavs = (b64encode(sounds.encode(samples, self.rate, "WAV")).decode() for samples in self.numpy())
+        return "".join(f'<audio controls src="data:audio/wav;base64,{wav}"></audio>' for wav in wavs)
+
+    @property
+    def seconds(self) -> float:
+        """How long the sounds are."""
+        return int(self.data.shape[-1]) / self.rate
+
+    def numpy(self) -> np.ndarray:
+        """The sounds as arrays, [B, channels, samples] float32."""
+        return self.data.detach().clamp(-1, 1).float().cpu().numpy()
+
+    def save(self, path: str | Path, *, graph: str | None = None) -> list[Path]:
+        """Write FLAC, WAV or Ogg Vorbis by the name's ending; a batch gets `-0`, `-1`, … before it.
+
+        Args:
+            path: The file.
+            graph: Graph JSON to carry inside the sound.
+
+        Raises:
+            NodeflowError: NF605 for an unknown ending, NF108 if the file cannot be written.
+        """
+        from .media import sounds
+
+        arrays = self.numpy()
+        names = numbered(path, len(arrays))
+        for name, array in zip(names, arrays, strict=True):
+            sounds.write(name, array, self.rate, graph=graph)
+        return names
 
 
 @dataclass(frozen=True)
@@ -261,9 +308,15 @@ class Denoiser(Weights):
 
 @dataclass(frozen=True)
 class Autoencoder(Weights):
-    """A network between pictures and latents; kind "Pixels" is the identity, for models without one."""
+    """A network between pictures or sounds and latents; kind "Pixels" is the identity, for models without one.
+
+    Args:
+        space: The space of its latents.
+        media: What it encodes, "image" or "audio".
+    """
 
     space: LatentSpace = field(default_factory=lambda: LatentSpace("pixels", 3, 1))
+    media: str = "image"
 
 
 @dataclass(frozen=True)
@@ -271,6 +324,12 @@ class TextEncoder(Weights):
     """A text encoder with its tokenizer's folder."""
 
     tokenizer: str = ""
+
+
+def numbered(path: str | Path, count: int) -> list[Path]:
+    """File names for a batch: the name itself for one, else with `-0`, `-1`, … before the ending."""
+    path = Path(path)
+    return [path] if count == 1 else [path.with_stem(f"{path.stem}-{i}") for i in range(count)]
 
 
 def is_array(value: object) -> bool:

@@ -28,6 +28,19 @@ def same_space(latent: Facts, other: Facts, what: str) -> None:
         )
 
 
+def require_media(autoencoder: Facts, media: str) -> None:
+    """Refuse an autoencoder of sounds where pictures are meant, and the other way round.
+
+    Raises:
+        NodeflowError: NF211, saying which node is meant.
+    """
+    have = (autoencoder or {}).get("media", media)
+    if have != media:
+        names = {"image": "pictures", "audio": "sounds"}
+        fix = f"use the nodes for {names[have]}, or a model for {names[media]}"
+        raise NodeflowError("NF211", f"the autoencoder is for {names[have]}", where="autoencoder", fix=fix)
+
+
 def same_states(conditioning: Facts, denoiser: Facts, port: str) -> None:
     """Refuse text states of a width that a denoiser cannot attend to.
 

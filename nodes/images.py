@@ -4,6 +4,7 @@ from typing import Annotated, Literal, NamedTuple
 
 from nodeflow import Color, Image, Mask, Path, Range, Run, node
 from nodeflow.media import images
+from nodeflow.media.files import fingerprint
 
 PICTURES = (".png", ".webp", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff")
 Size = Annotated[int, Range(0, 16384, unit="px")]
@@ -35,7 +36,7 @@ class Padded(NamedTuple):
 
 
 def _content(path: str) -> str:
-    return images.fingerprint(path)
+    return fingerprint(path)
 
 
 @node("image/load", title="Load image", waits=True, fingerprint=_content)
@@ -70,7 +71,7 @@ def save(
     Returns:
         The files written.
     """
-    return run.save_images(image, name, f".{format}", embed=embed)
+    return run.save(image, name, f".{format}", embed=embed)
 
 
 @node("image/preview", title="Preview image", sink=True)

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from nodeflow import Autoencoder, Denoiser, Image, Latent, Mask, Range, Run, Seed, node
 
-from ._fits import same_space
+from ._fits import require_media, same_space
 
 Size = Annotated[int, Range(0, 16384, step=8, unit="px")]
 
@@ -14,16 +14,19 @@ def _of_model(model: dict[str, Any] | None, **_: Any) -> dict[str, Any]:
 
 
 def _of_autoencoder(autoencoder: dict[str, Any] | None, **_: Any) -> dict[str, Any]:
+    require_media(autoencoder, "image")
     return {"latent": {"space": (autoencoder or {}).get("space")}}
 
 
 def _decoded(autoencoder: dict[str, Any] | None, latent: dict[str, Any] | None, **_: Any) -> dict[str, Any]:
+    require_media(autoencoder, "image")
     same_space(latent, autoencoder, "decoder")
     return {}
 
 
 def _codec(autoencoder: Autoencoder, net: Any) -> Any:
     """The network between pictures and latents; None where the latents are the pixels themselves."""
+    require_media({"media": autoencoder.media}, "image")
     return None if autoencoder.kind == "Pixels" else net
 
 

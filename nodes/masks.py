@@ -4,12 +4,13 @@ from typing import Annotated, Literal
 
 from nodeflow import Color, Image, Mask, Path, Range, node
 from nodeflow.media import images
+from nodeflow.media.files import fingerprint
 
 Fraction = Annotated[float, Range(0, 1)]
 
 
 def _content(path: str) -> str:
-    return images.fingerprint(path)
+    return fingerprint(path)
 
 
 @node("mask/load", title="Load mask", waits=True, fingerprint=_content)

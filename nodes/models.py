@@ -42,7 +42,7 @@ def _facts(model: str | None, variant: str | None, **_: Any) -> dict[str, Any]:
     blocks = attention_blocks({"_class_name": parts.denoiser.kind, **parts.denoiser.config})
     return {
         "denoiser": {"family": parts.family, "space": space, "states": states, "attention": blocks},
-        "autoencoder": {"space": space},
+        "autoencoder": {"space": space, "media": parts.autoencoder.media},
         "scheduler": dict(parts.scheduler.config),
         "text_encoder": {"width": width} if parts.text_encoder else {"absent": parts.family},
     }
@@ -59,7 +59,7 @@ def load(
     Weights are read when a node first needs them, and shared by every graph that names the same files.
 
     Args:
-        model: A folder, "organisation/name", or "emoji".
+        model: A folder, "organisation/name", or "emoji" (pictures) or "drums" (sounds).
         dtype: Number format of the weights; auto chooses by device.
         variant: Preferred files, such as "fp16".
     """

@@ -26,9 +26,9 @@ def run(
     ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder for outputs.")] = Path("out"),
     name: Annotated[
-        str, typer.Option("--name", help="Names of pictures; {graph}, {seed}, {index}, {date}, {time}, {any input}.")
+        str, typer.Option("--name", help="Names of files; {graph}, {seed}, {index}, {date}, {time}, {any input}.")
     ] = "{graph}-{seed}-{index:04}",
-    format: Annotated[str, typer.Option("--format", help="png, webp or jpg.")] = "png",
+    format: Annotated[str, typer.Option("--format", help="png, webp or jpg; flac, wav or ogg.")] = "",
     wanted: Annotated[list[str] | None, typer.Option("--output", help="Only this output; may be repeated.")] = None,
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
     dtype: Annotated[str, typer.Option("--dtype", help="auto, float32, float16, bfloat16.")] = "auto",
@@ -57,6 +57,7 @@ def run(
     if fresh and (save_every or resume):
         raise NodeflowError("NF701", "--fresh uses nothing from disk", fix="leave out --resume and --save-every")
     document = open_graph(graph)
+    suffix = _suffix(format)
     engine = Engine(results=Cache(folder=None) if fresh else None, device=device, dtype=dtype)
     values = read_values(document, engine.library, settings or [], sweeps or [])
     plan = engine.plan(document, values=values, wanted=wanted or None, folder=out, save_every=save_every, resume=resume)
@@ -65,7 +66,7 @@ def run(
     if tell:
         typer.echo(table(report), err=True)
     say_broken_packs(engine.library, report.faults)
-    _deliver(report, Saver(document, out, values), name, f".{format.lstrip('.')}", as_json)
+    _deliver(report, Saver(document, out, values), name, suffix, as_json)
     return _status(report, engine)
 
 
@@ -87,22 +88,41 @@ def cancelled_by_ctrl_c() -> Iterator[Token]:
         signal.signal(signal.SIGINT, before)
 
 
+def _suffix(format: str) -> str:
+    """The ending of a format's files. NF605 where neither pictures nor sounds have it."""
+    from ..errors import NodeflowError
+    from ..media import images, sounds
+
+    suffix = f".{format.lstrip('.').lower()}" if format else ""
+    known = [*images.SUFFIXES, *sounds.SUFFIXES]
+    if suffix and suffix not in known:
+        raise NodeflowError("NF605", f"nothing is written as {format!r}", fix=f"use one of {', '.join(known)}")
+    return suffix
+
+
 def _deliver(report: Report, saver: Saver, name: str, suffix: str, as_json: bool) -> None:
-    """Save pictures, print everything else; elements that failed are in the faults."""
+    """Save pictures and sounds, print everything else; elements that failed are in the faults.
+
+    A format that is for sounds leaves pictures in their own, and the other way round.
+    """
     import json
 
-    from ..values import Image
+    from ..media import images, sounds
+    from ..values import Audio, Image
 
+    endings = {Image: images.SUFFIXES, Audio: sounds.SUFFIXES}
     for output, value in report.outputs.items():
         items = value if isinstance(value, list) else [value]
         settings = report.plan.settings(output) or [{}] * len(items)
         for item, swept in zip(items, settings, strict=False):
             if item is None:
                 continue
-            shown = saver.save(item, name, suffix, settings=swept) if isinstance(item, Image) else _shown(item)
+            media = isinstance(item, Image | Audio)
+            fitting = suffix if suffix in endings.get(type(item), ()) else ""
+            shown = saver.save(item, name, fitting, settings=swept) if media else _shown(item)
             if as_json:
                 typer.echo(json.dumps({"event": "Output", "name": output, "value": shown, "sweep": swept}))
-            elif isinstance(item, Image):
+            elif media:
                 typer.echo("\n".join(shown))
             else:
                 typer.echo(f"{output}: {shown}")

@@ -2,7 +2,8 @@
 
     mel   log( M |STFT(x)| ), M: triangles evenly spaced on the mel scale, m(f) = 2595 log10(1 + f / 700)
     back  |S| >= 0 with M |S| = exp(mel), by multiplicative updates (Lee & Seung 2001, eq. 4); then the phase that fits
-          it best: x <- iSTFT(|S| exp(i arg STFT(x))), fast version (Perraudin et al. 2013, doi 10.1109/WASPAA.2013.6701851)
+          it best: x <- iSTFT(|S| exp(i arg STFT(x))), the fast version of Perraudin et al. 2013, "A fast Griffin-Lim
+          algorithm", WASPAA
 
 A spectrogram holds no phase: what comes back sounds alike and is another wave.
 """

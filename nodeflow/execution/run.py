@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Cancelled, NodeflowError
-from ..values import Image, Weights
+from ..values import Audio, Image, Weights
 from .events import NodeLog, NodeProgress
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class Environment:
         folder: The output folder.
         weights: (handle, device, dtype) -> context manager that lends the network.
         release: Frees weights that nobody borrows; returns how many bytes.
-        save_images: (image, name, suffix, embed) -> files written into the output folder.
+        save: (pictures or sounds, name, suffix, embed) -> files written into the output folder.
         save_every: Nodes keep their state on disk each so manieth step; 0 = only when the run is stopped.
         resume: Nodes go on from the state they kept.
     """
@@ -36,7 +36,7 @@ class Environment:
     folder: str = "."
     weights: Callable[[Weights, str, str], AbstractContextManager[Any]] | None = None
     release: Callable[[], int] | None = None
-    save_images: Callable[[Image, str, str, bool], list[str]] | None = None
+    save: Callable[[Image | Audio, str, str, bool], list[str]] | None = None
     save_every: int = 0
     resume: bool = False
 
@@ -122,12 +122,12 @@ class NodeRun:
             raise NodeflowError("NF401", "this run lends no models", fix="give its Environment a weights service")
         return self._environment.weights(handle, self.device, self.dtype)
 
-    def save_images(self, image: Image, name: str, suffix: str, *, embed: bool = True) -> list[str]:
-        """Write pictures into the output folder; returns the files.
+    def save(self, value: Image | Audio, name: str, suffix: str, *, embed: bool = True) -> list[str]:
+        """Write pictures or sounds into the output folder; returns the files.
 
         Raises:
             NodeflowError: NF603 for a name that leaves the folder; NF108 if a file cannot be written.
         """
-        if self._environment.save_images is None:
-            raise NodeflowError("NF108", "this run saves no pictures", fix="give its Environment a save_images service")
-        return self._environment.save_images(image, name, suffix, embed)
+        if self._environment.save is None:
+            raise NodeflowError("NF108", "this run saves no files", fix="give its Environment a save service")
+        return self._environment.save(value, name, suffix, embed)

@@ -9,7 +9,6 @@ import contextlib
 import io
 import os
 import re
-import stat
 import threading
 import warnings
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..atomic import atomic_write
 from ..errors import NodeflowError
+from .files import regular_file
 
 if TYPE_CHECKING:
     import numpy as np
@@ -154,34 +154,12 @@ def _comment(picture: Any) -> str | None:
     return comment[len(_MARK) :].decode() if isinstance(comment, bytes) and comment.startswith(_MARK) else None
 
 
-def fingerprint(path: str | os.PathLike[str]) -> str:
-    """Hash of a file's bytes; NF107 when it cannot be read."""
-    import hashlib
-
-    with _file(path) as file:
-        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
-
-
-@contextlib.contextmanager
-def _file(path: str | os.PathLike[str]) -> Iterator[io.BufferedReader]:
-    """The file, open for reading; nothing that blocks or never ends, such as a pipe or a device."""
-    try:
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            raise NodeflowError("NF107", "this is not a file", where=str(path), fix="choose a file")
-        with open(path, "rb") as file:
-            yield file
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or str(error)
-        raise NodeflowError("NF107", f"the file cannot be read: {why}", where=str(path),
-                            fix="check the path") from error  # fmt: skip
-
-
 @contextlib.contextmanager
 def _opened(path: str | os.PathLike[str]) -> Iterator[Any]:
     """The opened picture; whatever Pillow says while it is open comes out as one located error."""
     from PIL import Image, UnidentifiedImageError
 
-    with _file(path) as file:
+    with regular_file(path) as file:
         try:
             with _identified(file) as picture:
                 _bounded(picture, path)

@@ -1,47 +1,40 @@
-"""Pictures into the output folder, under names that nobody has: not this run, not another process."""
+"""Files into the output folder, under names that nobody has: not this run, not another process."""
 
 from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ..atomic import atomic_create
 from ..errors import NodeflowError
-from . import images, names
-
-if TYPE_CHECKING:
-    import numpy as np
+from . import names
 
 FIRST = 1
 """The first {index}."""
 
 
-def save_pictures(
-    pixels: np.ndarray, folder: Path, template: str, suffix: str, fields: Mapping[str, object], graph: str | None
+def save_all(
+    contents: Iterable[bytes], folder: Path, template: str, suffix: str, fields: Mapping[str, object]
 ) -> list[Path]:
-    """Write each picture of a batch under the next free name, whole or not at all.
+    """Write each file under the next free name, whole or not at all.
 
     Args:
-        pixels: [B, H, W, 3] uint8.
+        contents: What the files hold, one after the other.
         folder: The output folder; made if it is not there.
         template: Names the files; {index} is the first free number from 1. Without {index}, a taken name gets "-2".
-        suffix: ".png", ".webp" or ".jpg".
+        suffix: Their ending, ".png".
         fields: What the template may name besides {index}.
-        graph: Graph JSON to carry inside, or None.
 
     Returns:
-        The files, in the order of the batch.
+        The files, in the order of their contents.
 
     Raises:
-        NodeflowError: NF603 or NF205 for a bad template (nothing is written), NF605 for a picture that the format
-            cannot hold, NF108 when a file cannot be written.
+        NodeflowError: NF603 or NF205 for a bad template (nothing is written), NF108 when a file cannot be written.
     """
     candidates = _candidates(template, suffix, fields)
-    format = images.format_of(f"picture{suffix}")
-    return [_save(images.encode(picture, format, graph=graph), folder, candidates) for picture in pixels]
+    return [_save(data, folder, candidates) for data in contents]
 
 
 def _candidates(template: str, suffix: str, fields: Mapping[str, object]) -> Iterator[Path]:

@@ -21,6 +21,7 @@ from PIL import Image
 
 from nodeflow.errors import NodeflowError
 from nodeflow.media import images
+from nodeflow.media.files import fingerprint
 
 PIXELS = hnp.arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9), st.sampled_from([3, 4])))
 TEXTS = st.text(st.characters(codec="utf-8"), min_size=1)
@@ -186,7 +187,7 @@ def test_what_is_no_picture_is_refused(tmp_path: Path, data: bytes) -> None:
 def test_what_is_no_file_is_refused_and_never_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path, tmp_path / "none.png", tmp_path / "pipe", "/dev/zero", "a\0b.png", "x" * 5000):
-        for read in (images.read, images.graph_in, images.fingerprint):
+        for read in (images.read, images.graph_in, fingerprint):
             with pytest.raises(NodeflowError, match="NF107"):
                 read(path)
 
@@ -234,7 +235,7 @@ def test_no_cut_picture_passes_for_a_whole_one(tmp_path: Path, original: bytes) 
 def test_the_fingerprint_is_of_the_bytes(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"one")
     (tmp_path / "b").write_bytes(b"one")
-    first = images.fingerprint(tmp_path / "a")
-    assert first == images.fingerprint(tmp_path / "b")
+    first = fingerprint(tmp_path / "a")
+    assert first == fingerprint(tmp_path / "b")
     (tmp_path / "a").write_bytes(b"two")
-    assert first != images.fingerprint(tmp_path / "a")
+    assert first != fingerprint(tmp_path / "a")

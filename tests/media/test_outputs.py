@@ -13,9 +13,16 @@ import pytest
 from nodeflow.atomic import atomic_create
 from nodeflow.errors import NodeflowError
 from nodeflow.media import images
-from nodeflow.media.outputs import save_pictures
+from nodeflow.media.outputs import save_all
 
 FIELDS = {"graph": "portrait", "seed": 7}
+
+
+def save_pictures(
+    pixels: np.ndarray, folder: Path, template: str, suffix: str, fields: dict[str, object], graph: str | None
+) -> list[Path]:
+    format = images.format_of(f"picture{suffix}")
+    return save_all((images.encode(one, format, graph=graph) for one in pixels), folder, template, suffix, fields)
 
 
 def batch(count: int, value: int = 0) -> np.ndarray:

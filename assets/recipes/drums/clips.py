@@ -42,7 +42,9 @@ class Clips:
     words: list[list[str]]
 
 
-def described(folder: Path, seed: int, each: int = EACH, variations: int = VARIATIONS) -> Iterator[tuple[str, Described]]:
+def described(
+    folder: Path, seed: int, each: int = EACH, variations: int = VARIATIONS
+) -> Iterator[tuple[str, Described]]:
     """Synthesised and recorded clips by kind, in a fixed order for a seed."""
     rng = np.random.default_rng(seed)
     for kind in INSTRUMENTS:
@@ -78,7 +80,9 @@ def fitted(mels: Tensor) -> SpectrogramAutoencoder:
 @torch.no_grad()
 def spectrograms(net: SpectrogramAutoencoder, waves: Sequence[np.ndarray]) -> Tensor:
     """Log-mel spectrograms, [N, bands, frames]."""
-    return torch.cat([net.mel.of(torch.from_numpy(np.stack(waves[i : i + 64])).float()) for i in range(0, len(waves), 64)])
+    return torch.cat(
+        [net.mel.of(torch.from_numpy(np.stack(waves[i : i + 64])).float()) for i in range(0, len(waves), 64)]
+    )
 
 
 @torch.no_grad()

@@ -21,7 +21,7 @@ from nodeflow.diffusion.training import bpe
 from nodeflow.diffusion.training.loop import Trainer
 
 sys.path.append(str(Path(__file__).parents[1] / "emoji"))
-from export import write_network, write_pipeline  # noqa: E402
+from export import write_network, write_pipeline
 
 MERGES = 400
 
@@ -35,7 +35,9 @@ def make(work: Path, model: Path) -> None:
     """
     work.mkdir(parents=True, exist_ok=True)
     net, data = clips.make(work)
-    said = sorted({caption for kind, words in zip(data.kinds, data.words, strict=True) for caption in clips.captions(kind, words)})
+    said = sorted(
+        {caption for kind, words in zip(data.kinds, data.words, strict=True) for caption in clips.captions(kind, words)}
+    )
     bpe.save(model / "tokenizer", bpe.learn_merges(said, MERGES))
     tokenizer = read_tokenizer(model / "tokenizer")
     write_network(model / "vae", "diffusion_pytorch_model", clips.CONFIG, net.state_dict())

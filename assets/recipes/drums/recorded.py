@@ -14,9 +14,10 @@ from synth import RATE, SAMPLES, Described, finished
 
 PACKAGE, VERSION = "supersonic-scsynth-samples", "0.84.2"
 KINDS = (
-    ("bd_*", "kick drum", []), ("drum_bass_*", "kick drum", ["acoustic"]), ("drum_heavy_kick", "kick drum", ["acoustic"]),
-    ("elec_*kick", "kick drum", []), ("sn_*", "snare drum", []), ("drum_snare_*", "snare drum", ["acoustic"]),
-    ("elec_*snare", "snare drum", []), ("drum_tom_hi_*", "tom", ["high", "acoustic"]),
+    ("bd_*", "kick drum", []), ("drum_bass_*", "kick drum", ["acoustic"]), ("elec_*kick", "kick drum", []),
+    ("drum_heavy_kick", "kick drum", ["acoustic"]), ("sn_*", "snare drum", []),
+    ("drum_snare_*", "snare drum", ["acoustic"]), ("elec_*snare", "snare drum", []),
+    ("drum_tom_hi_*", "tom", ["high", "acoustic"]),
     ("drum_tom_mid_*", "tom", ["acoustic"]), ("drum_tom_lo_*", "tom", ["low", "acoustic"]),
     ("drum_cymbal_closed", "closed hi-hat", ["acoustic"]), ("drum_cymbal_pedal", "closed hi-hat", ["acoustic"]),
     ("drum_cymbal_*", "crash cymbal", ["acoustic"]), ("drum_splash_*", "crash cymbal", ["acoustic"]),

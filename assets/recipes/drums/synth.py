@@ -41,7 +41,11 @@ def snare(rng: Generator) -> Described:
     wires, top = rng.uniform(0.5, 1.6), log_uniform(rng, 4000, 10500)
     skin = sum(np.sin(sweep(note * r * 1.4, note * r, 0.01)) * a for r, a in ((1, 1.0), (1.59, 0.6)))
     sound = skin * decaying(0.4 * decay) + wires * band(rng, 900, top) * decaying(decay)
-    return sound, [word(note, "low", 170, 230, "high"), word(decay, "tight", 0.085, 0.16, "long"), word(top, "dark", 5500, 8000, "bright")]
+    return sound, [
+        word(note, "low", 170, 230, "high"),
+        word(decay, "tight", 0.085, 0.16, "long"),
+        word(top, "dark", 5500, 8000, "bright"),
+    ]
 
 
 def clap(rng: Generator) -> Described:
@@ -49,7 +53,10 @@ def clap(rng: Generator) -> Described:
     centre, room = log_uniform(rng, 900, 2200), log_uniform(rng, 0.05, 0.25)
     hands, gap = int(rng.integers(3, 5)), rng.uniform(0.008, 0.014)
     envelope = sum(shifted(decaying(0.004), i * gap) for i in range(hands)) + 0.7 * shifted(decaying(room), hands * gap)
-    return band(rng, 0.6 * centre, 2.5 * centre) * envelope, [word(centre, "low", 1150, 1700, "high"), word(room, "dry", 0.085, 0.15, "roomy")]
+    return band(rng, 0.6 * centre, 2.5 * centre) * envelope, [
+        word(centre, "low", 1150, 1700, "high"),
+        word(room, "dry", 0.085, 0.15, "roomy"),
+    ]
 
 
 def closed_hat(rng: Generator) -> Described:
@@ -65,9 +72,15 @@ def open_hat(rng: Generator) -> Described:
 def metal(rng: Generator, decay: float, lengths: tuple[float, float]) -> Described:
     """Six square waves out of tune, as in the old machines, mixed with noise and cut low."""
     base, tone, low = log_uniform(rng, 280, 520), rng.uniform(0.1, 0.9), log_uniform(rng, 4500, 8000)
-    squares = sum(np.sign(np.sin(2 * np.pi * base * r * t + rng.uniform(0, 6))) for r in (1, 1.34, 1.62, 1.93, 2.43, 2.9))
+    squares = sum(
+        np.sign(np.sin(2 * np.pi * base * r * t + rng.uniform(0, 6))) for r in (1, 1.34, 1.62, 1.93, 2.43, 2.9)
+    )
     sound = filtered(tone * squares / 4 + (1 - tone) * rng.normal(size=SAMPLES), low, 11000) * decaying(decay, 0.0005)
-    return sound, [word(decay, "short", *lengths, "long"), word(low, "dark", 5400, 6700, "bright"), "metallic" if tone > 0.6 else ""]
+    return sound, [
+        word(decay, "short", *lengths, "long"),
+        word(low, "dark", 5400, 6700, "bright"),
+        "metallic" if tone > 0.6 else "",
+    ]
 
 
 def cymbal(rng: Generator) -> Described:
@@ -91,7 +104,11 @@ def conga(rng: Generator) -> Described:
     note, decay, slap = log_uniform(rng, 170, 430), log_uniform(rng, 0.05, 0.2), rng.uniform(0.1, 0.9)
     body = np.sin(2 * np.pi * note * t) + 0.4 * np.sin(2 * np.pi * 1.5 * note * t) * decaying(0.05)
     sound = body * decaying(decay, 0.0015) + slap * band(rng, 1200, 5000) * decaying(0.006)
-    return sound, [word(note, "low", 230, 320, "high"), "slapped" if slap > 0.6 else "", word(decay, "short", 0.08, 0.13, "")]
+    return sound, [
+        word(note, "low", 230, 320, "high"),
+        "slapped" if slap > 0.6 else "",
+        word(decay, "short", 0.08, 0.13, ""),
+    ]
 
 
 def rimshot(rng: Generator) -> Described:
@@ -121,7 +138,11 @@ def bass(rng: Generator) -> Described:
     """A saw tooth under a closing filter."""
     note, decay, cut = log_uniform(rng, 41, 110), log_uniform(rng, 0.15, 0.7), log_uniform(rng, 3, 25)
     partials = [(k, 1 / k / (1 + (k / cut) ** 4), 1 + 0.25 * k) for k in range(1, 60) if k * note < 9000]
-    return additive(note, partials, decay, 0.003), [*pitch(note, 57, 80), word(cut, "dark", 6, 13, "bright"), word(decay, "short", 0.25, 0.42, "long")]
+    return additive(note, partials, decay, 0.003), [
+        *pitch(note, 57, 80),
+        word(cut, "dark", 6, 13, "bright"),
+        word(decay, "short", 0.25, 0.42, "long"),
+    ]
 
 
 def guitar(rng: Generator) -> Described:
@@ -134,16 +155,27 @@ def guitar(rng: Generator) -> Described:
 def piano(rng: Generator) -> Described:
     """A struck string: two rates of decay, stretched partials, the thud of the hammer."""
     note, hardness = log_uniform(rng, 110, 880), rng.uniform(1.2, 2.2)
-    partials = [(k * np.sqrt(1 + 4e-4 * k**2), k**-hardness * (0.6 + 0.4 * rng.uniform()), 0.6 + 0.25 * k) for k in range(1, 25)]
+    partials = [
+        (k * np.sqrt(1 + 4e-4 * k**2), k**-hardness * (0.6 + 0.4 * rng.uniform()), 0.6 + 0.25 * k) for k in range(1, 25)
+    ]
     string = 0.6 * additive(note, partials, 0.25, 0.002) + 0.6 * additive(note * 1.0008, partials, 1.1, 0.002)
-    return string + 0.1 * band(rng, 60, 700) * decaying(0.02), [*pitch(note, 220, 440), word(hardness, "bright", 1.5, 1.9, "soft")]
+    return string + 0.1 * band(rng, 60, 700) * decaying(0.02), [
+        *pitch(note, 220, 440),
+        word(hardness, "bright", 1.5, 1.9, "soft"),
+    ]
 
 
 def organ(rng: Generator) -> Described:
     """Drawbars: steady sines that stop at once."""
     note, length = log_uniform(rng, 110, 660), rng.uniform(0.35, 0.95)
-    bars = [(r, rng.uniform(0.1, 1) * a, 0) for r, a in ((0.5, 0.5), (1, 1), (1.5, 0.4), (2, 0.7), (3, 0.4), (4, 0.4), (6, 0.2), (8, 0.2))]
-    return additive(note, bars, np.inf, 0.008) * gate(length, 0.03), [*pitch(note, 200, 370), word(length, "short", 0.55, 0.78, "long")]
+    bars = [
+        (r, rng.uniform(0.1, 1) * a, 0)
+        for r, a in ((0.5, 0.5), (1, 1), (1.5, 0.4), (2, 0.7), (3, 0.4), (4, 0.4), (6, 0.2), (8, 0.2))
+    ]
+    return additive(note, bars, np.inf, 0.008) * gate(length, 0.03), [
+        *pitch(note, 200, 370),
+        word(length, "short", 0.55, 0.78, "long"),
+    ]
 
 
 def flute(rng: Generator) -> Described:
@@ -152,21 +184,40 @@ def flute(rng: Generator) -> Described:
     wobble = 0.006 * np.sin(2 * np.pi * rng.uniform(4.5, 6) * t) * np.clip((t - 0.25) * 3, 0, 1)
     phase = 2 * np.pi * note * np.cumsum(1 + wobble) / RATE
     tone = sum(a * np.sin(k * phase) for k, a in ((1, 1.0), (2, 0.35), (3, 0.12), (4, 0.04)))
-    sound = (tone + breath * band(rng, 0.8 * note, 4 * note)) * gate(length, 0.06) * np.clip(t / rng.uniform(0.03, 0.08), 0, 1)
+    sound = (
+        (tone + breath * band(rng, 0.8 * note, 4 * note))
+        * gate(length, 0.06)
+        * np.clip(t / rng.uniform(0.03, 0.08), 0, 1)
+    )
     return sound, [*pitch(note, 460, 720), "breathy" if breath > 0.15 else ""]
 
 
 def strings(rng: Generator) -> Described:
     """Several bowed saw teeth, slightly out of tune, that swell."""
     note, swell = log_uniform(rng, 130, 700), rng.uniform(0.05, 0.3)
-    sound = sum(additive(note * d, [(k, 1 / k, 0) for k in range(1, 30) if k * note < 8000], np.inf, 0.01) for d in rng.normal(1, 0.004, 5))
-    return filtered(sound, 80, 6000) * np.clip(t / swell, 0, 1) * gate(0.95, 0.12), [*pitch(note, 230, 400), word(swell, "sharp", 0.12, 0.2, "slow")]
+    sound = sum(
+        additive(note * d, [(k, 1 / k, 0) for k in range(1, 30) if k * note < 8000], np.inf, 0.01)
+        for d in rng.normal(1, 0.004, 5)
+    )
+    return filtered(sound, 80, 6000) * np.clip(t / swell, 0, 1) * gate(0.95, 0.12), [
+        *pitch(note, 230, 400),
+        word(swell, "sharp", 0.12, 0.2, "slow"),
+    ]
 
 
 def bell(rng: Generator) -> Described:
     """The inharmonic partials of a bell: hum, prime, tierce, quint, nominal."""
     note, decay = log_uniform(rng, 350, 1400), log_uniform(rng, 0.4, 1.2)
-    ratios = ((0.5, 0.4, 0.5), (1, 0.7, 1), (1.2, 0.5, 1.3), (1.5, 0.3, 1.6), (2, 1.0, 1.4), (2.74, 0.5, 3), (3.76, 0.35, 4.5), (5.4, 0.2, 7))
+    ratios = (
+        (0.5, 0.4, 0.5),
+        (1, 0.7, 1),
+        (1.2, 0.5, 1.3),
+        (1.5, 0.3, 1.6),
+        (2, 1.0, 1.4),
+        (2.74, 0.5, 3),
+        (3.76, 0.35, 4.5),
+        (5.4, 0.2, 7),
+    )
     return additive(note, ratios, decay, 0.001), [*pitch(note, 550, 880), word(decay, "short", 0.58, 0.83, "long")]
 
 
@@ -182,7 +233,10 @@ def zap(rng: Generator) -> Described:
     top, fall = log_uniform(rng, 1800, 6000), log_uniform(rng, 0.03, 0.18)
     wave = np.sin(sweep(top, log_uniform(rng, 60, 200), fall))
     shape = rng.uniform()
-    return ((1 - shape) * wave + shape * np.sign(wave)) * decaying(1.5 * fall), [word(fall, "short", 0.055, 0.1, "long"), "harsh" if shape > 0.6 else ""]
+    return ((1 - shape) * wave + shape * np.sign(wave)) * decaying(1.5 * fall), [
+        word(fall, "short", 0.055, 0.1, "long"),
+        "harsh" if shape > 0.6 else "",
+    ]
 
 
 INSTRUMENTS: dict[str, Callable[[Generator], Described]] = {
@@ -241,9 +295,9 @@ def sweep(start: float, end: float, seconds: float) -> Sound:
 def additive(note: float, partials: Sequence[tuple[float, float, float]], decay: float, attack: float) -> Sound:
     """Sines (ratio, loudness, how many times faster it dies)."""
     kept = [(ratio, loud, rate) for ratio, loud, rate in partials if ratio * note < 0.48 * RATE]
-    return sum(loud * np.sin(2 * np.pi * ratio * note * t) * np.exp(-t * rate / decay) for ratio, loud, rate in kept) * (
-        1 - np.exp(-t / attack)
-    )
+    return sum(
+        loud * np.sin(2 * np.pi * ratio * note * t) * np.exp(-t * rate / decay) for ratio, loud, rate in kept
+    ) * (1 - np.exp(-t / attack))
 
 
 def band(rng: Generator, low: float, high: float) -> Sound:

@@ -17,10 +17,12 @@ KNOWN_SPACES = {
 }
 """(channels, factor, scale, shift) of autoencoders whose latents many models share."""
 _DEFAULT_SCALE = 0.18215
+SOUND = ("SpectrogramAutoencoder",)
+"""Autoencoders of sounds. A denoiser on their latents makes the family "sound", whatever its own form."""
 
 
 def family(denoiser: str, config: Mapping[str, Any], space: LatentSpace) -> str:
-    """The family of a denoiser: "sd1", "sd2", "sdxl", "sdxl-refiner", "sd-inpaint" or "pixels".
+    """The family of a denoiser of pictures: "sd1", "sd2", "sdxl", "sdxl-refiner", "sd-inpaint" or "pixels".
 
     SD 2 differs from SD 1 by linear projections around its transformers; the families that repaint take the mask
     and the masked picture as channels besides the latent.
@@ -59,7 +61,7 @@ def latent_space(config: Mapping[str, Any], digest: str) -> LatentSpace:
         digest: Of its weights; names the space when it is none of the known ones.
     """
     levels = len(config.get("block_out_channels") or (64,))
-    channels, factor = config.get("latent_channels", 4), 2 ** (levels - 1)
+    channels, factor = config.get("latent_channels", 4), config.get("patch_size") or 2 ** (levels - 1)
     scale = float(config.get("scaling_factor") or _DEFAULT_SCALE)
     shift = float(config.get("shift_factor") or 0.0)
     name = KNOWN_SPACES.get((channels, factor, scale, shift), digest[:12])

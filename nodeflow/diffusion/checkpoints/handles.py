@@ -26,7 +26,7 @@ class ModelParts:
 
     Args:
         folder: Where it is.
-        family: "sd1", "sd2", "sd-inpaint", "sdxl", "sdxl-refiner", "ldm" or "pixels".
+        family: "sd1", "sd2", "sd-inpaint", "sdxl", "sdxl-refiner", "ldm", "pixels" or "sound".
         denoiser: Its UNet or transformer, with its latent space and trained size.
         autoencoder: Kind "Pixels" for models without one.
         text_encoder: None for models that take no text.
@@ -139,8 +139,10 @@ def _open(folder: Path, variant: str, dtype: str) -> ModelParts:
     if "vae" in read:
         autoencoder = Autoencoder(**read["vae"])
         space = families.latent_space(autoencoder.config, digest(files_of(autoencoder), timed=False))
-        autoencoder = replace(autoencoder, space=space)
-    family = families.family(unet["kind"], unet["config"], space)
+        media = "audio" if autoencoder.kind in families.SOUND else "image"
+        autoencoder = replace(autoencoder, space=space, media=media)
+    sound = autoencoder.media == "audio"
+    family = "sound" if sound else families.family(unet["kind"], unet["config"], space)
     texts = [_text_encoder(layout, name, read[name]) for name in _TEXT_ENCODERS if name in read]
     _require_texts(folder, family, [text.config for text in texts], unet["config"])
     scheduler = layout.components["scheduler"]
@@ -156,7 +158,7 @@ def _open(folder: Path, variant: str, dtype: str) -> ModelParts:
 
 
 _TEXT_ENCODERS = ("text_encoder", "text_encoder_2")
-_TEXTS_OF = {"sd1": 1, "sd2": 1, "sd-inpaint": 1, "sdxl": 2, "sdxl-refiner": 1}
+_TEXTS_OF = {"sd1": 1, "sd2": 1, "sd-inpaint": 1, "sdxl": 2, "sdxl-refiner": 1, "sound": 1}
 """How many text encoders a family has; the others have none."""
 
 

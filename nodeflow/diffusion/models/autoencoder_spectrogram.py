@@ -64,7 +64,9 @@ class SpectrogramAutoencoder(Model):
         patch = len(self.mean)
         frames = wave.shape[-1] // self.mel.hop // patch * patch
         if wave.ndim != 3 or wave.shape[1] != 1 or not frames:
-            what = f"this autoencoder takes [B, 1, samples] of at least {patch * self.mel.hop}, but got {list(wave.shape)}"
+            what = (
+                f"this autoencoder takes [B, 1, samples] of at least {patch * self.mel.hop}, but got {list(wave.shape)}"
+            )
             raise NodeflowError("NF414", what, fix="mix the channels, or lengthen the sound")
         mel = self.mel.of(wave[:, 0, : frames * self.mel.hop].float())
         return self.encoder(mel[:, None].to(self.mean))

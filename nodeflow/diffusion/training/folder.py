@@ -21,6 +21,7 @@ from pathlib import Path
 
 from nodeflow.errors import Fault, NodeflowError
 from nodeflow.media import images
+from nodeflow.media.files import fingerprint as content
 from nodeflow.training import Dataset
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
@@ -204,4 +205,4 @@ def _stamp(path: Path) -> tuple[int, int]:
 def _read(path: Path, _size: int, _time: int) -> tuple[tuple[int, int], str]:
     """Size in pixels and digest of a picture, remembered while the file stays as it is."""
     pixels, _ = images.read(path)
-    return (pixels.shape[1], pixels.shape[0]), images.fingerprint(path)
+    return (pixels.shape[1], pixels.shape[0]), content(path)
