@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor
 
 from nodeflow.diffusion import guidance as parts
@@ -36,6 +38,7 @@ from nodeflow.diffusion.guidance import (
     Tangential,
     Thresholded,
     ZeroStar,
+    built,
     network,
     prompts_wanted,
     unguided,
@@ -46,6 +49,7 @@ from nodeflow.diffusion.schedulers.prediction import Prediction
 from nodeflow.diffusion.schedulers.space import Level
 from nodeflow.errors import NodeflowError
 from nodeflow.values import Conditioning, Latent, LatentSpace
+from nodeflow.values import Guidance as Described
 from tests.tiny import PIXEL_UNET, UNET, seeded
 
 KINDS = ("epsilon", "sample", "v_prediction", "flow_prediction")
@@ -403,6 +407,56 @@ def test_a_plan_knows_which_prompts_a_run_will_ask_for():
     assert prompts_wanted(Interval(ClassifierFree(5.0), low=1e5), laid) == {POSITIVE}
     assert prompts_wanted(PerturbedAttention(ClassifierFree(1.0)), laid) == {POSITIVE}
     assert prompts_wanted(SelfAttention(Adaptive(ClassifierFree(5.0))), laid) == {POSITIVE, NEGATIVE}
+
+
+BASES = st.sampled_from(
+    [
+        ("classifier-free", {"scale": 3.0}),
+        ("projected", {"scale": 4.0, "momentum": -0.5, "longest": 5.0}),
+        ("zero-star", {"scale": 3.0}),
+        ("perp-neg", {"scale": 3.0}),
+        ("tangential", {"scale": 2.0}),
+        ("frequency-decoupled", {"scale": 3.0, "low": 1.0}),
+        ("mimic", {"scale": 6.0, "mimic": 2.0}),
+    ]
+)
+AROUND = st.sampled_from(
+    [
+        ("adaptive", {"agree": 0.5}),
+        ("interval", {"start": 0.2, "end": 0.7}),
+        ("interval", {"low": 0.5, "high": 5.0}),
+        ("perturbed-attention", {"layers": ("mid_block", "up_blocks.1")}),
+        ("rescale", {"share": 0.5}),
+        ("self-attention", {}),
+        ("skip-layers", {"end": 0.9}),
+        ("smoothed-energy", {"sigma": 1.0}),
+        ("threshold", {"limit": 4.0}),
+    ]
+)
+
+
+@given(st.none() | BASES, st.lists(AROUND, max_size=4, unique_by=lambda part: part[0]))
+@settings(max_examples=8, derandomize=True)
+def test_any_chain_runs_the_same_together_and_apart_and_asks_for_no_other_prompt(net, base, around):
+    described = Described()
+    for name, options in ([base] if base else []) + around:
+        described = described.then(name, **options)
+    guidance, walk = built(described), solver(steps=4)
+    asked: set[str] = set()
+
+    class Asked(dict):
+        def __getitem__(self, name: str) -> Conditioning:
+            asked.add(name)
+            return super().__getitem__(name)
+
+    def run(batch: int, together: bool) -> Tensor:
+        denoise = Guided(network(net), Asked(PROMPTS), guidance, together=together)
+        start = Latent(torch.zeros(batch, 4, 8, 8), SPACE)
+        return sample(denoise, start, walk, schedulers.Noise.seeded([4, 5][:batch])).latent.data
+
+    together = run(2, True)
+    assert asked <= prompts_wanted(guidance, walk.schedule)
+    assert near(run(2, False), together, 1e-3) and near(run(1, True), together[:1], 1e-3)
 
 
 def test_every_guidance_is_frozen_and_public():
