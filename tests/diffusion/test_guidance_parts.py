@@ -48,6 +48,7 @@ from nodeflow.diffusion.sampling import Standing, sample
 from nodeflow.diffusion.schedulers.prediction import Prediction
 from nodeflow.diffusion.schedulers.space import Level
 from nodeflow.errors import NodeflowError
+from nodeflow.packing import deserialise, serialise
 from nodeflow.values import Conditioning, Latent, LatentSpace
 from nodeflow.values import Guidance as Described
 from tests.tiny import PIXEL_UNET, UNET, seeded
@@ -383,7 +384,8 @@ def test_a_resumed_run_with_memory_is_bit_equal(net, name, stop):
 
     def on_step(done: int, total: int, state: schedulers.State) -> None:
         if done == stop:
-            stood.append(Standing(schedulers.State.unpack(*state.pack()), drawn.state()))
+            stored = deserialise(serialise(Standing(state, drawn.state()).plain()))
+            stood.append(Standing.of(stored, "cpu"))
 
     whole = sample(denoise, start, walk, drawn, on_step=on_step)
     assert "adaptive.agreed" in stood[0].state.memory
