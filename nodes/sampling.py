@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, NamedTuple
 
-from nodeflow import Conditioning, Denoiser, Guidance, Latent, Lazy, Range, Run, Schedule, Seed, node
+from nodeflow import Conditioning, Denoiser, Guidance, Latent, Lazy, NodeflowError, Range, Run, Schedule, Seed, node
 
 from ._fits import same_blocks, same_space, same_states
 
@@ -63,29 +63,88 @@ def denoise(
         seed: For the noise; the same seed gives the same picture on any device.
         strength: How much noise to begin with: 1 paints from nothing, less keeps more of the latent.
     """
-    from nodeflow.diffusion.denoising import denoise as sampled
-    from nodeflow.diffusion.denoising import plain, wants_negative
-
-    guide = guide or plain(guidance if positive is not None else 1.0, rescale)
-    away = negative() if negative is not None and wants_negative(guide, schedule) else None
-    with run.weights(model) as net:
-        done = sampled(
-            net,
-            latent,
-            schedule,
-            positive=positive,
-            negative=away,
-            guidance=guide,
-            seed=seed,
-            strength=strength,
-            report=run.progress,
-            keep=run.keep,
-            kept=run.kept(),
-        )
-    return Denoised(*done)
+    guide = guide or _plain(guidance, rescale, positive)
+    return _walked(run, model, latent, schedule, positive, negative, guide, seed=seed, strength=strength)
 
 
 @denoise.migrate(1)
 def _without_guide(saved: dict[str, Any]) -> dict[str, Any]:
     """Version 1 had no `guide`; what it had means the same."""
     return saved
+
+
+def _part(start: int | None, end: int | None, **known: Any) -> dict[str, Any]:
+    if start is not None and end and end <= start:
+        raise NodeflowError("NF410", f"no step lies between {start} and {end}", where="end", fix="end after the start")
+    return _facts(**known)
+
+
+@node("sampling/denoise-steps", title="Denoise, some steps", describe=_part)
+def denoise_steps(
+    run: Run,
+    model: Denoiser,
+    latent: Latent,
+    schedule: Schedule,
+    positive: Conditioning | None = None,
+    negative: Lazy[Conditioning] | None = None,
+    guidance: Annotated[float, Range(1, 30, step=0.5)] = 7.0,
+    rescale: Annotated[float, Range(0, 1, step=0.05)] = 0.0,
+    guide: Guidance | None = None,
+    seed: Annotated[int, Seed()] = 0,
+    start: Annotated[int, Range(0, 10_000, unit="steps")] = 0,
+    end: Annotated[int, Range(0, 10_000, unit="steps")] = 0,
+    add_noise: bool = True,
+    leftover_noise: bool = False,
+) -> Denoised:
+    """Walk some of the steps of a schedule, so that several samplers can share one run.
+
+    Two in a row, the first to step 12 with leftover noise, the second from step 12 without adding any, equal one run
+    of a solver that looks at one step and draws nothing: Euler, DDIM, Heun. A solver that looks back begins the second
+    part anew, at low order. One that draws noise at each step (ancestral, SDE) gives another picture than one run; let
+    its second part have another seed, or it draws again what it drew at the start.
+
+    Args:
+        model: The denoiser.
+        latent: Where to start, [B, C, H, W]; its mask, if any, limits where to paint.
+        schedule: The scheduler and the noise levels of the whole run.
+        positive: What to paint; none for models without text.
+        negative: What to steer away from; never computed where the guidance does not ask for it.
+        guidance: How strongly to follow the prompt (classifier-free guidance scale); 1 = not at all.
+        rescale: How much of the contrast that strong guidance adds is taken back.
+        guide: Another guidance, in place of the two numbers.
+        seed: For the noise; the same seed gives the same picture on any device.
+        start: The step to begin at.
+        end: The step to stop before; 0 = walk to the end.
+        add_noise: Bring the latent to the noise of the first step; off where another sampler left its noise in it.
+        leftover_noise: Hand on the latent as noisy as it is after the last step; off = its clean estimate.
+    """
+    guide = guide or _plain(guidance, rescale, positive)
+    more = {"seed": seed, "start": start, "end": end, "renoise": add_noise}
+    done = _walked(run, model, latent, schedule, positive, negative, guide, **more)
+    return done if leftover_noise or not end else Denoised(done.estimate, done.estimate)
+
+
+def _plain(guidance: float, rescale: float, positive: Conditioning | None) -> Guidance:
+    from nodeflow.diffusion.denoising import plain
+
+    return plain(guidance if positive is not None else 1.0, rescale)
+
+
+def _walked(
+    run: Run,
+    model: Denoiser,
+    latent: Latent,
+    schedule: Schedule,
+    positive: Conditioning | None,
+    negative: Lazy[Conditioning] | None,
+    guide: Guidance,
+    **more: Any,
+) -> Denoised:
+    from nodeflow.diffusion.denoising import denoise as sampled
+    from nodeflow.diffusion.denoising import wants_negative
+
+    away = negative() if negative is not None and wants_negative(guide, schedule) else None
+    told = {"report": run.progress, "keep": run.keep, "kept": run.kept()}
+    with run.weights(model) as net:
+        done = sampled(net, latent, schedule, positive=positive, negative=away, guidance=guide, **told, **more)
+    return Denoised(*done)

@@ -9,8 +9,8 @@ from typing import Any
 from ..errors import NodeflowError
 from ..values import Conditioning, Guidance, Latent, Schedule, moved
 from .guidance import NEGATIVE, POSITIVE, Guided, built, network, prompts_wanted
-from .sampling import Sampled, Standing, begin_at, sample, seeds
-from .schedulers import Noise, State
+from .sampling import Sampled, Standing, begin_at, call_of, sample, seeds
+from .schedulers import Noise, Solver, State
 from .scheduling import bound
 
 Keep = Callable[[int, int, Callable[[], object]], None]
@@ -30,6 +30,9 @@ def denoise(
     guidance: Guidance | None = None,
     seed: int = 0,
     strength: float = 1.0,
+    start: int = 0,
+    end: int = 0,
+    renoise: bool = True,
     report: Report | None = None,
     keep: Keep | None = None,
     kept: Mapping[str, Any] | None = None,
@@ -45,6 +48,9 @@ def denoise(
         guidance: How predictions combine; None follows the positive prompt alone.
         seed: Sample i of the batch draws from seed + i.
         strength: 0..1, how much of the way to walk; 1 = all of it.
+        start: The step to begin at, where it is not for `strength` to say.
+        end: The step to stop before; 0 walks to the end.
+        renoise: Bring the latent to the noise it begins at; False takes it as noisy as it is.
         report: Progress and preview; what it raises ends the run.
         keep: Offered, before each report, what the run could go on from.
         kept: What an interrupted run with the same arguments kept last.
@@ -73,11 +79,21 @@ def denoise(
         moved(latent, device),
         solver,
         noise,
-        begin=begin_at(solver.schedule, strength, schedule.request.get("num_inference_steps")),
+        begin=_begin(solver, schedule, strength, start, end),
+        end=call_of(solver.schedule, end) if end else None,
+        renoise=renoise,
         in_channels=net.config["in_channels"],
         on_step=on_step,
         resume=None if kept is None else Standing.of(kept, device),
     )
+
+
+def _begin(solver: Solver, schedule: Schedule, strength: float, start: int, end: int) -> int:
+    if end and end <= start:
+        raise NodeflowError("NF410", f"no step lies between {start} and {end}", where="end", fix="end after the start")
+    if start:
+        return call_of(solver.schedule, start)
+    return begin_at(solver.schedule, strength, schedule.request.get("num_inference_steps"))
 
 
 def wants_negative(guidance: Guidance, schedule: Schedule) -> bool:

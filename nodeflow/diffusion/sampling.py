@@ -89,6 +89,18 @@ def begin_at(schedule: Schedule, strength: float, steps: int | None = None) -> i
     return max(index for index in begins if index <= call)
 
 
+def call_of(schedule: Schedule, step: int) -> int:
+    """The call that step `step` begins with; after the last step, one past the last call.
+
+    Raises:
+        NodeflowError: NF410, the schedule has fewer steps.
+    """
+    calls = [*(index for index, call in enumerate(schedule.evals) if not call.stage), len(schedule)]
+    if not 0 <= step < len(calls):
+        raise NodeflowError("NF410", f"step {step} is outside 0 … {len(calls) - 1}", fix="stay within the schedule")
+    return calls[step]
+
+
 @torch.no_grad()
 def sample(
     denoise: Denoise,
