@@ -15,8 +15,9 @@ import captions
 import torch
 import train_autoencoder
 import train_denoiser
+from evaluate import evaluate
 from export import export_autoencoder, export_denoiser
-from render import read_concepts, render
+from render import read_concepts, render, render_held_out
 from sheet import PROMPTS, pictures, sheet
 
 from nodeflow.diffusion.checkpoints.tokenizer import read_tokenizer
@@ -28,7 +29,7 @@ MERGES = 1500
 
 
 def make(work: Path, model: Path) -> None:
-    """Fetch, draw, train, export, and draw a sheet of samples.
+    """Fetch, draw, train, export, draw a sheet of samples, and measure.
 
     Args:
         work: Holds packages, pictures and training states between runs.
@@ -37,6 +38,8 @@ def make(work: Path, model: Path) -> None:
     work.mkdir(parents=True, exist_ok=True)
     if not (work / "pictures.npz").exists():
         render(read_concepts(HERE / "concepts.txt"), work)
+    if not (work / "held_out.npz").exists():
+        render_held_out(read_concepts(HERE / "held_out.txt"), work)
     said = captions.all_captions(captions.read_rows(work))
     bpe.save(model / "tokenizer", bpe.learn_merges(said, MERGES))
     tokenizer = read_tokenizer(model / "tokenizer")
@@ -51,6 +54,7 @@ def make(work: Path, model: Path) -> None:
     run = train_denoiser.prepare(work, vae, tokenizer, state)
     train_denoiser.train(run, state, on_save=export)
     sheet(pictures(model, PROMPTS), PROMPTS).save(model / "sheet.png", optimize=True)
+    evaluate(work, model)
 
 
 if __name__ == "__main__":

@@ -71,3 +71,11 @@ def render(concepts: list[Concept], work: Path) -> Path:
     path = work / "pictures.npz"
     np.savez(path, images=np.stack(images), captions=json.dumps(rows))
     return path
+
+
+def render_held_out(concepts: list[Concept], work: Path) -> Path:
+    """Draw what nothing is trained on into `work/held_out.npz`: images."""
+    sets = [read_icons(source, work / "packages") for source in SOURCES]
+    path = work / "held_out.npz"
+    np.savez(path, images=np.stack([draw(icons, concept.slug) for icons in sets for concept in concepts]))
+    return path
