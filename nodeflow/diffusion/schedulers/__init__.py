@@ -34,7 +34,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from . import schedules
+from . import mu, schedules
 from .cogvideox import CogVideoXDDIMScheduler
 from .config import Config, ScheduleError
 from .consistency import LCMScheduler, TCDScheduler
@@ -121,6 +121,7 @@ __all__ = [
     "from_config",
     "from_pretrained",
     "known_class",
+    "mu",
     "names",
     "schedules",
 ]

@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
 
-from .config import refuse
+from .config import given_values, refuse
 from .request import Request
 from .schedule import Nodes
 from .scheduler import Scheduler
@@ -64,6 +64,14 @@ class TableScheduler(WarpedScheduler):
 
     space: VP | VE | Flow
     floor: ClassVar[float] = ALMOST_ZERO_SNR
+
+    def check(self) -> None:
+        super().check()
+        given = self.config.given
+        if "shift" in given and "prediction_type" not in given and "shift" not in self.defaults:
+            what = "the configuration is that of a flow, which has no table of betas"
+            fix = "choose a scheduler of flows, DPM-Solver++ or UniPC"
+            refuse(what, where=type(self).__name__, fix=fix)
 
     def table(self) -> torch.Tensor:
         """alpha² of the model at each timestep, [T]."""
@@ -205,6 +213,15 @@ class ExponentialScheduler(TableScheduler):
     menus: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "prediction_type": ("epsilon", "sample", "v_prediction", "flow_prediction")
     }
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], **overrides: Any) -> Self:
+        """Also with the configuration of a scheduler of flows, whose `shift` is called `flow_shift` here."""
+        given = given_values(config)
+        if "shift" in given and not {"prediction_type", "use_flow_sigmas"} & {*given}:
+            flow = {"use_flow_sigmas": True, "prediction_type": "flow_prediction", "flow_shift": given["shift"]}
+            overrides = {**flow, **overrides}
+        return super().from_config(config, **overrides)
 
     def make_space(self) -> VP | Flow:
         self.vp = VP(self.table())

@@ -13,13 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from .config import WARPED, refuse
+from .config import WARPED, given_values, refuse
 from .families import WarpedScheduler
 from .prediction import Prediction
 from .request import Request
@@ -50,6 +50,14 @@ class FlowScheduler(WarpedScheduler):
 
     space: Flow
     timestep_dtype: ClassVar[torch.dtype] = torch.float32
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], **overrides: Any) -> Self:
+        """Also with the configuration of a table's scheduler on a flow, whose `flow_shift` is called `shift` here."""
+        given = given_values(config)
+        if given.get("use_flow_sigmas") and "flow_shift" in given:
+            overrides = {"shift": given["flow_shift"], **overrides}
+        return super().from_config(config, **overrides)
 
     def check(self) -> None:
         super().check()

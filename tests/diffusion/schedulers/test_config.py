@@ -88,6 +88,26 @@ def test_schedulers_swap(source: str, target: str, model: Callable[..., Any]) ->
     assert x.isfinite().all()
 
 
+@pytest.mark.parametrize("target", ["DPMSolverMultistepScheduler", "UniPCMultistepScheduler"])
+def test_a_flow_swaps_to_exponential_integrators_and_back(target: str) -> None:
+    """SD3's published configuration says `shift`; these classes call it `flow_shift` and have tables besides."""
+    flow = schedulers.from_config("FlowMatchEulerDiscreteScheduler", shift=3.0)
+    swapped = schedulers.from_config(target, flow.config)
+    assert swapped.config.use_flow_sigmas and swapped.config.flow_shift == 3.0
+    assert swapped.config.prediction_type == "flow_prediction"
+    assert schedulers.from_config("FlowMatchEulerDiscreteScheduler", swapped.config).config.shift == 3.0
+    own = schedulers.from_config(target, use_flow_sigmas=True, prediction_type="flow_prediction", flow_shift=5.0)
+    assert schedulers.from_config("FlowMatchHeunDiscreteScheduler", own.config).config.shift == 5.0
+
+
+@pytest.mark.parametrize("name", ["DDIMScheduler", "EulerDiscreteScheduler", "LCMScheduler", "PNDMScheduler"])
+def test_a_flow_has_no_table_of_betas(name: str) -> None:
+    flow = schedulers.from_config("FlowMatchEulerDiscreteScheduler", shift=3.0)
+    with pytest.raises(NodeflowError, match="choose a scheduler of flows") as caught:
+        schedulers.from_config(name, flow.config)
+    assert caught.value.code == "NF410"
+
+
 def test_what_one_class_ignores_another_finds_again() -> None:
     euler = schedulers.from_config("EulerDiscreteScheduler", use_karras_sigmas=True)
     back = schedulers.from_config("EulerDiscreteScheduler", schedulers.DDIMScheduler.from_config(euler.config).config)
