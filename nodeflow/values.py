@@ -250,10 +250,12 @@ class Guidance(Value):
     Args:
         chain: Each part a mapping with "part", its name, and its options by name.
         prompts: What the parts need besides the sampler's own prompts, by name ("empty").
+        networks: What they need besides the sampler's own denoiser, by name ("weak").
     """
 
     chain: tuple[Mapping[str, Any], ...] = ()
     prompts: Mapping[str, Conditioning] = field(default_factory=dict)
+    networks: Mapping[str, Denoiser] = field(default_factory=dict)
 
     def then(self, part: str, **options: Any) -> Guidance:
         """The same with one more part around it."""

@@ -99,6 +99,23 @@ def same_blocks(guide: Facts, denoiser: Facts) -> None:
             )
 
 
+def same_kind(weak: Facts, denoiser: Facts) -> None:
+    """Refuse a weaker denoiser that cannot stand beside another.
+
+    Raises:
+        NodeflowError: NF211, they work in other latent spaces or attend to other text states.
+    """
+    one, other = weak or {}, denoiser or {}
+    for what in ("space", "states"):
+        if one.get(what) and other.get(what) and one[what] != other[what]:
+            raise NodeflowError(
+                "NF211",
+                f"the guidance's weaker denoiser has other {'latents' if what == 'space' else 'text states'}",
+                where="guide",
+                fix="take a weaker version of the same model",
+            )
+
+
 def _within(layer: str, block: str) -> bool:
     pairs = zip(block.split("."), layer.split("."), strict=False)
     return layer.startswith("*") or all(fnmatchcase(name, pattern) for name, pattern in pairs)

@@ -3,9 +3,10 @@
 Each node adds a part around what is wired to it; the last goes to a sampler's `guide`.
 """
 
+from dataclasses import replace
 from typing import Annotated, Any
 
-from nodeflow import Choice, Conditioning, Guidance, Range, node
+from nodeflow import Choice, Conditioning, Denoiser, Guidance, Range, node
 
 from ._fits import named_layers
 
@@ -15,9 +16,15 @@ Share = Annotated[float, Range(0, 1, step=0.01)]
 Layers = Annotated[str, Choice(("mid_block", "down_blocks", "up_blocks"), free=True)]
 
 
-def _facts(guidance: dict[str, Any] | None = None, layers: str | None = None, **_: Any) -> dict[str, Any]:
-    inside = [*(guidance or {}).get("inside", []), *(named_layers(layers) if layers is not None else [])]
-    return {"guidance": {"inside": inside}}
+def _facts(
+    guidance: dict[str, Any] | None = None,
+    layers: str | None = None,
+    weak: dict[str, Any] | None = None,
+    **_: Any,
+) -> dict[str, Any]:
+    known = guidance or {}
+    inside = [*known.get("inside", []), *(named_layers(layers) if layers is not None else [])]
+    return {"guidance": {"inside": inside, "weak": weak or known.get("weak")}}
 
 
 @node("guidance/classifier-free", title="Classifier-free")
@@ -179,6 +186,19 @@ def adaptive(guidance: Guidance, agree: Annotated[float, Range(0.5, 1, step=0.00
         agree: The cosine between the clean pictures they mean that is enough.
     """
     return guidance.then("adaptive", agree=agree)
+
+
+@node("guidance/auto", title="Autoguidance", describe=_facts)
+def auto(weak: Denoiser, guidance: Guidance | None = None, scale: Strength = 1.0) -> Guidance:
+    """Steer away from what a weaker version of the model paints for the same prompt.
+
+    Args:
+        weak: A smaller or less trained denoiser of the same kind.
+        guidance: What to add it to; none = the prompt alone.
+        scale: How strongly.
+    """
+    made = (guidance or Guidance()).then("auto", scale=scale)
+    return replace(made, networks={**made.networks, "weak": weak})
 
 
 @node("guidance/perturbed-attention", title="Perturbed attention (PAG)", describe=_facts)

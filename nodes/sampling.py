@@ -1,10 +1,11 @@
 """Sampling: the loop from noise to latent."""
 
+from contextlib import ExitStack
 from typing import Annotated, Any, NamedTuple
 
 from nodeflow import Conditioning, Denoiser, Guidance, Latent, Lazy, NodeflowError, Range, Run, Schedule, Seed, node
 
-from ._fits import same_blocks, same_space, same_states
+from ._fits import same_blocks, same_kind, same_space, same_states
 
 
 class Denoised(NamedTuple):
@@ -31,6 +32,7 @@ def _facts(
     for port, conditioning in (("positive", positive), ("negative", negative)):
         same_states(conditioning, model, port)
     same_blocks(guide, model)
+    same_kind((guide or {}).get("weak"), model)
     space = (model or {}).get("space")
     return {"latent": {"space": space}, "estimate": {"space": space}}
 
@@ -145,6 +147,9 @@ def _walked(
 
     away = negative() if negative is not None and wants_negative(guide, schedule) else None
     told = {"report": run.progress, "keep": run.keep, "kept": run.kept()}
-    with run.weights(model) as net:
-        done = sampled(net, latent, schedule, positive=positive, negative=away, guidance=guide, **told, **more)
+    with ExitStack() as borrowed:
+        net = borrowed.enter_context(run.weights(model))
+        others = {name: borrowed.enter_context(run.weights(other)) for name, other in guide.networks.items()}
+        prompts = {"positive": positive, "negative": away}
+        done = sampled(net, latent, schedule, guidance=guide, others=others, **prompts, **told, **more)
     return Denoised(*done)

@@ -28,6 +28,7 @@ def denoise(
     positive: Conditioning | None = None,
     negative: Conditioning | None = None,
     guidance: Guidance | None = None,
+    others: Mapping[str, Any] | None = None,
     seed: int = 0,
     strength: float = 1.0,
     start: int = 0,
@@ -46,6 +47,7 @@ def denoise(
         positive: What to paint, one prompt or one a sample; None for a network without text.
         negative: What to steer away from; needed where the guidance asks for it.
         guidance: How predictions combine; None follows the positive prompt alone.
+        others: The networks of `guidance.networks`, by the same names.
         seed: Sample i of the batch draws from seed + i.
         strength: 0..1, how much of the way to walk; 1 = all of it.
         start: The step to begin at, where it is not for `strength` to say.
@@ -74,8 +76,9 @@ def denoise(
         if report is not None:
             report(done, total, None if state.estimate is None else replace(latent, data=state.estimate))
 
+    more = {name: network(other) for name, other in (others or {}).items()}
     return sample(
-        Guided(network(net), moved(given, device), built(guidance)),
+        Guided(network(net), moved(given, device), built(guidance), others=more),
         moved(latent, device),
         solver,
         noise,

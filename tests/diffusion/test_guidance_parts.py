@@ -21,6 +21,7 @@ from nodeflow.diffusion.guidance import (
     POSITIVE,
     Adaptive,
     AdaptiveProjected,
+    Auto,
     Call,
     ClassifierFree,
     FrequencyDecoupled,
@@ -332,6 +333,20 @@ def test_self_attention_guidance_is_still_where_nothing_is_looked_at(net):
     inner = ClassifierFree(3.0)
     still = Guided(network(net), PROMPTS, SelfAttention(inner, threshold=1e9)).ask(within()).prediction
     assert near(still, Guided(network(net), PROMPTS, inner).ask(within()).prediction, 1e-4)
+
+
+def test_autoguidance_asks_a_weaker_network_the_same_prompt(net):
+    weak, counting = seeded("UNet2DConditionModel", UNET, seed=9), Counting(net)
+    denoise = Guided(counting, PROMPTS, Auto(ClassifierFree(3.0), scale=0.5), others={"weak": network(weak)})
+    found = denoise.ask(within()).prediction
+    assert counting.calls == [(4, 0)]
+    base = Guided(network(net), PROMPTS, ClassifierFree(3.0)).ask(within()).prediction
+    strong, weaker = (unguided(network(one), PROMPTS[POSITIVE]).ask(within()).prediction for one in (net, weak))
+    assert near(found, base + 0.5 * (strong - weaker))
+    same = Guided(network(net), PROMPTS, Auto(ClassifierFree(3.0)), others={"weak": network(net)})
+    assert near(same.ask(within()).prediction, base, 1e-4)
+    with pytest.raises(NodeflowError, match=r"NF203.*weak denoiser"):
+        Guided(network(net), PROMPTS, Auto(ClassifierFree(1.0))).ask(within())
 
 
 @pytest.mark.parametrize("kind", [*PERTURBED, SelfAttention])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 import torch
 
 import nodeflow
-from nodeflow import Conditioning, Guidance, NodeflowError, content
+from nodeflow import Conditioning, Denoiser, Guidance, NodeflowError, content
 from nodeflow.diffusion.guidance import ClassifierFree, Interval, PerturbedAttention, SmoothedEnergy, built
 from nodeflow.diffusion.guidance.chain import PARTS
 from nodeflow.engine import Engine
@@ -20,10 +21,13 @@ from nodeflow.graph.check import check
 from nodeflow.packing import deserialise, serialise
 from nodeflow.packs import Library
 from nodeflow.packs.find import CORE, Pack
+from tests.tiny import UNET, write_network
 
 GRAPHS = content.folder("graphs")
 EMPTY = Conditioning(torch.zeros(1, 5, 4))
+WEAK = Denoiser("folder", "UNet2DConditionModel", {}, "digest")
 NEEDED: dict[str, dict[str, Any]] = {
+    "auto": {"weak": WEAK},
     "perp-neg": {"empty": EMPTY},
     **{name: {"guidance": Guidance()} for name in ("adaptive", "interval", "rescale", "threshold")},
 }
@@ -70,10 +74,11 @@ def test_a_node_makes_the_part_of_its_name_with_all_its_options(library: Library
     made = kind.function(**NEEDED.get(name, {}))
     guidance = built(made)
     assert type(guidance) is PARTS[name] and is_dataclass(guidance)
-    ports = {port.name for port in kind.spec.inputs} - {"guidance", "empty"}
+    ports = {port.name for port in kind.spec.inputs} - {"guidance", "empty", "weak"}
     assert ports == {field.name for field in fields(guidance)} - {"inner"}
     again = deserialise(serialise(made))
     assert built(again) == guidance and set(again.prompts) == set(made.prompts)
+    assert again.networks == made.networks
 
 
 def test_nodes_chain_from_the_inside_out(library: Library) -> None:
@@ -123,14 +128,23 @@ def test_a_prompt_that_no_part_asks_for_is_not_encoded(flow: Flow) -> None:
     assert encoded()
 
 
+def weaker(flow: Flow, folder: Path) -> Path:
+    """The model with another denoiser."""
+    shutil.copytree(flow.graph.nodes["load"].values["model"], folder, dirs_exist_ok=True)
+    write_network(folder / "unet", "diffusers", "UNet2DConditionModel", UNET, seed=9)
+    return folder
+
+
 @pytest.mark.parametrize("name", PARTS)
-def test_every_part_paints(flow: Flow, name: str) -> None:
+def test_every_part_paints(flow: Flow, name: str, tmp_path: Path) -> None:
     inner = [("classifier-free", {"scale": 3.0})] if "guidance" in NEEDED.get(name, {}) else []
     more: dict[str, Any] = {"end": 1.0} if name == "skip-layers" else {}
     if name == "perp-neg":
         nothing = flow.graph.add("text/encode", text="")
         flow.graph.nodes[nothing.name].wires["text_encoder"] = "load.text_encoder"
         more["empty"] = nothing["conditioning"]
+    if name == "auto":
+        more["weak"] = flow.graph.add("model/load", model=str(weaker(flow, tmp_path)))["denoiser"]
     guided(flow, *inner, (name, more))
     picture = flow(prompt="a red heart", seed=2).image.data
     assert picture.isfinite().all()
@@ -155,6 +169,12 @@ def test_blocks_that_the_model_lacks_are_refused_before_anything_runs(flow: Flow
 def test_blocks_are_named_as_published(flow: Flow, layers: str) -> None:
     guided(flow, ("perturbed-attention", {"layers": layers}))
     assert not faults(flow) and flow().image.data.isfinite().all()
+
+
+def test_a_weaker_model_of_another_kind_is_refused(flow: Flow, tiny: Any) -> None:
+    other = flow.graph.add("model/load", model=str(tiny("unconditional")))
+    guided(flow, ("auto", {"weak": other["denoiser"]}), ("rescale", {}))
+    assert faults(flow)[0].startswith("NF211 denoise.guide: the guidance's weaker denoiser has other latents")
 
 
 def test_a_model_without_text_says_what_is_missing(engine: Engine, tiny: Any) -> None:

@@ -13,10 +13,10 @@ from nodeflow.diffusion.guidance import (
     NEGATIVE,
     POSITIVE,
     AdaptiveProjected,
+    Auto,
     Call,
     ClassifierFree,
     Guidance,
-    Inside,
     Interval,
     MagnitudeAware,
     PerturbedAttention,
@@ -88,6 +88,10 @@ PAIRS: dict[str, tuple[Guidance, Any]] = {
             perturbed_guidance_stop=0.5,
         ),
     ),
+    "auto": (
+        Auto(ClassifierFree(1.0), W - 1),
+        lambda: guider("AutoGuidance", guidance_scale=W, auto_guidance_layers=[0], dropout=0.5),
+    ),
     "skip": (
         SkipLayers(ClassifierFree(W)),
         lambda: guider("SkipLayerGuidance", guidance_scale=W, skip_layer_guidance_layers=[0]),
@@ -97,6 +101,7 @@ PAIRS: dict[str, tuple[Guidance, Any]] = {
         lambda: guider("SmoothedEnergyGuidance", guidance_scale=W, seg_guidance_layers=[0], seg_guidance_stop=0.6),
     ),
 }
+THIRD = {"smoothed": "pred_cond_seg", "auto": "pred_uncond"}
 KINDS = {"zero star": "flow_prediction"}
 
 
@@ -124,10 +129,10 @@ def test_guiders(name):
         assert stands or len(wanted) == theirs.num_conditions, step
         seen = {ask: predictions[[POSITIVE, NEGATIVE].index(ask) if isinstance(ask, str) else 2] for ask in wanted}
         memory = ours.remember(seen, call)
-        touched_by = next((ask for ask in seen if isinstance(ask, Inside)), None)
+        third = next((ask for ask in seen if not isinstance(ask, str)), None)
         given = {"pred_cond": seen[POSITIVE], "pred_uncond": seen.get(NEGATIVE)}
-        if touched_by is not None:
-            given["pred_cond_seg" if name == "smoothed" else "pred_cond_skip"] = seen[touched_by]
+        if third is not None:
+            given[THIRD.get(name, "pred_cond_skip")] = seen[third]
         expected = theirs.forward(**given).pred
         found = ours.combine(seen, call)
         assert (found - expected).abs().max() <= 1e-5 * max(1.0, float(expected.abs().max()))

@@ -20,8 +20,8 @@ Guidances are immutable. What one remembers from call to call (a momentum, a swi
 in its state, so a resumed run goes on bit for bit.
 """
 
-from .around import Adaptive, Interval, Rescaled, Thresholded
-from .base import EMPTY, NEGATIVE, POSITIVE, Around, Ask, Call, Guidance, Inside, Memory, Seen
+from .around import Adaptive, Auto, Interval, Rescaled, Thresholded
+from .base import EMPTY, NEGATIVE, POSITIVE, Around, Ask, Call, Guidance, Inside, Memory, Other, Seen
 from .chain import built
 from .free import ClassifierFree, Contrast, MagnitudeAware, PerpNeg, Tangential, ZeroStar
 from .guided import Denoise, Guided, Predict, Reply, ask, network, prompts_wanted, unguided
@@ -36,6 +36,7 @@ __all__ = [
     "AdaptiveProjected",
     "Around",
     "Ask",
+    "Auto",
     "Call",
     "ClassifierFree",
     "Contrast",
@@ -48,6 +49,7 @@ __all__ = [
     "MagnitudeAware",
     "Memory",
     "Mimic",
+    "Other",
     "PerpNeg",
     "PerturbedAttention",
     "Predict",

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..schedulers.prediction import thresholded
-from .base import POSITIVE, Around, Ask, Call, Memory, Seen
+from .base import POSITIVE, Around, Ask, Call, Memory, Other, Seen
 from .free import agreement
 
 
@@ -113,6 +113,27 @@ class Adaptive(Around):
     def _all_agree(self, call: Call) -> bool:
         agreed = call.memory.get("adaptive.agreed")
         return agreed is not None and bool(agreed.all())
+
+
+@dataclass(frozen=True)
+class Auto(Around):
+    """Autoguidance: add s (ε₊ - ε₊'), where ε₊' is what a weaker network predicts for the same prompt.
+
+    Around the prompt alone it is ε₊' + w (ε₊ - ε₊') with w = 1 + s. Karras et al. 2024, arXiv 2406.02507, eq. 3.
+
+    Args:
+        scale: s.
+    """
+
+    scale: float = 1.0
+
+    def wants(self, call: Call) -> tuple[Ask, ...]:
+        inner = self.inner.wants(call)
+        return also(inner, POSITIVE, Other(POSITIVE, "weak")) if self.scale else inner
+
+    def combine(self, seen: Seen, call: Call) -> Tensor:
+        guided = self.inner.combine(seen, call)
+        return guided + self.scale * (seen[POSITIVE] - seen[Other(POSITIVE, "weak")]) if self.scale else guided
 
 
 @dataclass(frozen=True)

@@ -28,8 +28,16 @@ class Inside:
     touch: Touch
 
 
-Ask = str | Inside
-"""A prediction wanted: of a prompt by its name, or of one with the network touched."""
+@dataclass(frozen=True)
+class Other:
+    """A prompt asked of another network, which is known by a name."""
+
+    prompt: str
+    network: str
+
+
+Ask = str | Inside | Other
+"""A prediction wanted: of a prompt by its name, of one with the network touched, or of one by another network."""
 
 Seen = Mapping[Ask, Tensor]
 """The answers."""

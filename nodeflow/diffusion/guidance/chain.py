@@ -8,7 +8,7 @@ from typing import Any
 
 from ...errors import NodeflowError
 from ...values import Guidance as Described
-from .around import Adaptive, Interval, Rescaled, Thresholded
+from .around import Adaptive, Auto, Interval, Rescaled, Thresholded
 from .base import Around, Guidance
 from .free import ClassifierFree, MagnitudeAware, PerpNeg, Tangential, ZeroStar
 from .perturbed import PerturbedAttention, SelfAttention, SkipLayers, SmoothedEnergy
@@ -16,6 +16,7 @@ from .projected import AdaptiveProjected, FrequencyDecoupled, Mimic
 
 PARTS: dict[str, type[Guidance]] = {
     "adaptive": Adaptive,
+    "auto": Auto,
     "classifier-free": ClassifierFree,
     "frequency-decoupled": FrequencyDecoupled,
     "interval": Interval,
@@ -34,8 +35,8 @@ PARTS: dict[str, type[Guidance]] = {
 }
 """The parts by the names they have on a wire, which are those of the nodes that make them."""
 
-ONCE = (Adaptive, SelfAttention)
-"""Parts that would disturb another of their kind: they share a memory or a sample."""
+ONCE = (Adaptive, Auto, SelfAttention)
+"""Parts that would disturb another of their kind: they share a memory, a sample or a network."""
 
 
 def built(described: Described) -> Guidance:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -13,7 +13,7 @@ from ...errors import NodeflowError
 from ...values import Conditioning, mapped
 from ..models.perturbation import Hand, Watch, touched
 from ..schedulers.schedule import Schedule
-from .base import POSITIVE, Ask, Call, Guidance, Inside, Memory
+from .base import POSITIVE, Ask, Call, Guidance, Inside, Memory, Other
 from .free import ClassifierFree
 
 Denoise = Callable[[Tensor, Tensor], Tensor]
@@ -80,12 +80,14 @@ class Guided:
         conditionings: By the prompts that the guidance wants; None for a network without conditioning.
         guidance: How predictions combine.
         together: Compute predictions in one batch where their prompts are equally long; False takes less memory.
+        others: More networks, by the names that the guidance knows them by.
     """
 
     predict: Predict
     conditionings: Mapping[str, Conditioning | None]
     guidance: Guidance
     together: bool = True
+    others: Mapping[str, Predict] = field(default_factory=dict)
 
     def __call__(self, x: Tensor, t: Tensor) -> Tensor:
         return self.ask(Call(t, x)).prediction
@@ -125,7 +127,8 @@ class Guided:
         for ask in asks:
             if ask not in looks:
                 prompt = self._prompt(ask, len(x))
-                batches.setdefault(_shape(prompt) if self.together else ask, {})[ask] = prompt
+                kind = (ask.network if isinstance(ask, Other) else "", _shape(prompt))
+                batches.setdefault(kind if self.together else ask, {})[ask] = prompt
         seen: dict[Ask, Tensor] = {}
         for batch in batches.values():
             seen |= self._batch(batch, looks, x, t)
@@ -140,12 +143,20 @@ class Guided:
         touches += [(look.touch, rows[look.prompt]) for look in looks]
         given = torch.cat([x] * len(batch)), t, _stacked(list(batch.values()))
         if not touches:
-            return dict(zip(batch, self.predict(*given).chunk(len(batch)), strict=True))
+            predict = self._network(next(iter(batch)))
+            return dict(zip(batch, predict(*given).chunk(len(batch)), strict=True))
         hand = Hand(touches)
         seen = dict(zip(batch, self.predict(*given, hand).chunk(len(batch)), strict=True))
         for look in looks:
             seen[look] = hand.maps[rows[look.prompt].start][:, None].to(x)
         return seen
+
+    def _network(self, ask: Ask) -> Predict:
+        if not isinstance(ask, Other):
+            return self.predict
+        if ask.network not in self.others:
+            raise NodeflowError("NF203", f"the guidance wants a {ask.network} denoiser and there is none")
+        return self.others[ask.network]
 
     def _prompt(self, ask: Ask, batch: int) -> Conditioning | None:
         """The conditioning of a prediction, as many as the batch; one prompt serves a whole batch."""
