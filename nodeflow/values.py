@@ -263,6 +263,23 @@ class Guidance(Value):
 
 
 @dataclass(frozen=True)
+class Patch(Value):
+    """A change to the weights of a network, such as a LoRA.
+
+    Args:
+        path: The file.
+        digest: Identifies its content.
+        part: The part of the model it changes: "unet" or "text_encoder".
+        strength: How much of it.
+    """
+
+    path: str
+    digest: str
+    part: str
+    strength: float = 1.0
+
+
+@dataclass(frozen=True)
 class Weights(Value):
     """A handle on a network whose weights are borrowed while used: `with run.weights(handle) as net`.
 
@@ -273,7 +290,7 @@ class Weights(Value):
         digest: Identifies the weight files' content.
         dtype: "float32", "float16" or "bfloat16".
         variant: The variant of the files, such as "fp16"; empty = plain.
-        patches: Changes to the weights, such as a LoRA, applied in order.
+        patches: Changes to the weights, applied in order.
     """
 
     folder: str
@@ -282,7 +299,7 @@ class Weights(Value):
     digest: str
     dtype: str = "float32"
     variant: str = ""
-    patches: tuple[Value, ...] = ()
+    patches: tuple[Patch, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal, NamedTuple
 
-from nodeflow import Autoencoder, Denoiser, Path, SchedulerConfig, TextEncoder, node
+from nodeflow import Autoencoder, Denoiser, Path, Range, SchedulerConfig, TextEncoder, node
 from nodeflow.models import open_model
 
 from ._fits import attention_blocks
@@ -65,3 +65,53 @@ def load(
     """
     parts = open_model(model, variant=variant, dtype=dtype)
     return Parts(parts.denoiser, parts.text_encoder, parts.autoencoder, parts.scheduler)
+
+
+class Changed(NamedTuple):
+    """A model with a LoRA.
+
+    Args:
+        denoiser: Changed, if the file has something for it.
+        text_encoder: Changed, if the file has something for it.
+    """
+
+    denoiser: Denoiser
+    text_encoder: TextEncoder | None
+
+
+def _adapter(path: str) -> str:
+    from nodeflow.media.images import fingerprint
+
+    return fingerprint(path)
+
+
+def _kept(
+    denoiser: dict[str, Any] | None = None, text_encoder: dict[str, Any] | None = None, **_: Any
+) -> dict[str, Any]:
+    return {"denoiser": denoiser or {}, "text_encoder": text_encoder or {}}
+
+
+@node("model/lora", title="Apply LoRA", waits=True, fingerprint=_adapter, describe=_kept)
+def lora(
+    denoiser: Denoiser,
+    path: Annotated[str, Path("file", (".safetensors",))],
+    text_encoder: TextEncoder | None = None,
+    strength: Annotated[float, Range(-10, 10, step=0.05)] = 1.0,
+    text_strength: Annotated[float, Range(-10, 10, step=0.05)] = 1.0,
+) -> Changed:
+    """Change a model by a LoRA; several may follow each other.
+
+    Args:
+        denoiser: The model's.
+        path: A file in the form of diffusers, PEFT or kohya.
+        text_encoder: The model's; none leaves it out.
+        strength: How much of the change of the denoiser; below 0 is its opposite.
+        text_strength: How much of the change of the text encoder.
+    """
+    from nodeflow.diffusion.adapters.patch import parts_in, patched
+
+    parts = parts_in(path)
+    changed = patched(denoiser, path, strength) if "unet" in parts else denoiser
+    if text_encoder is not None and "text_encoder" in parts:
+        text_encoder = patched(text_encoder, path, text_strength)
+    return Changed(changed, text_encoder)

@@ -32,13 +32,19 @@ def _course(run: Run, save_every: int, preview_every: int) -> Any:
 
 
 def _plan(data: Dataset, optimiser: Optimiser | None, settings: Settings | None, steps: int) -> Any:
-    from nodeflow.diffusion.training.recipes import Plan
+    from nodeflow.diffusion.training.lessons import Plan
 
     return Plan(data, optimiser or Optimiser(), settings or Settings(), steps)
 
 
+def _prior(data: Dataset | None, weight: float) -> Any:
+    from nodeflow.diffusion.training.prior import Prior
+
+    return None if data is None else Prior(data, weight)
+
+
 def _wanted(prompts: str, guidance: float = 3.0) -> Any:
-    from nodeflow.diffusion.training.recipes import Wanted
+    from nodeflow.diffusion.training.painting import Wanted
 
     return Wanted(tuple(line.strip() for line in prompts.splitlines() if line.strip()), guidance)
 
@@ -314,6 +320,8 @@ def denoiser(
     settings: Settings | None = None,
     autoencoder: Autoencoder | None = None,
     text_encoder: TextEncoder | None = None,
+    prior: Dataset | None = None,
+    prior_weight: Annotated[float, Range(0, 100)] = 1.0,
     train_text: bool = False,
     steps: Steps = 1000,
     prompts: Annotated[str, Text(), Cosmetic()] = "",
@@ -334,6 +342,8 @@ def denoiser(
         settings: Batch, precision, average, seed.
         autoencoder: Between pictures and latents; none for pixels.
         text_encoder: Reads the captions; none for models without text.
+        prior: Pictures that it must not forget while it learns the others (DreamBooth, 2208.12242).
+        prior_weight: How much those count.
         train_text: Train the text encoder too.
         steps: How many in all.
         prompts: What to draw on the way, a line each; empty = some captions.
@@ -342,19 +352,131 @@ def denoiser(
         preview_every: Steps between two previews; 0 = only at the end.
     """
     from nodeflow.diffusion.training import recipes
+    from nodeflow.diffusion.training.lessons import Base
 
     done = recipes.train_denoiser(
         _course(run, save_every, preview_every),
         _plan(data, optimiser, settings, steps),
         objective or Objective(),
-        model,
-        scheduler,
-        autoencoder=autoencoder,
-        text_encoder=text_encoder,
-        train_text=train_text,
+        Base(model, scheduler, autoencoder, text_encoder, train_text),
+        prior=_prior(prior, prior_weight),
         wanted=_wanted(prompts, guidance),
     )
     return TrainedDenoiser(done.denoiser, done.text_encoder, *_shown(done.result))
+
+
+class TrainedLora(NamedTuple):
+    """What a training brought.
+
+    Args:
+        denoiser: With the LoRA.
+        text_encoder: With the LoRA, where it was trained.
+        file: The LoRA as diffusers and PEFT read it.
+        kohya: The same as web interfaces read it.
+        samples: Pictures that it makes.
+        curve: The loss over the steps.
+        losses: One number a step.
+    """
+
+    denoiser: Denoiser
+    text_encoder: TextEncoder | None
+    file: str
+    kohya: str
+    samples: Image
+    curve: Image
+    losses: list[float]
+
+
+@node("training/lora", title="Train LoRA")
+def lora(
+    run: Run,
+    model: Denoiser,
+    scheduler: SchedulerConfig,
+    data: Dataset,
+    objective: Objective | None = None,
+    optimiser: Optimiser | None = None,
+    settings: Settings | None = None,
+    autoencoder: Autoencoder | None = None,
+    text_encoder: TextEncoder | None = None,
+    prior: Dataset | None = None,
+    prior_weight: Annotated[float, Range(0, 100)] = 1.0,
+    train_text: bool = False,
+    rank: Annotated[int, Range(1, 1024)] = 8,
+    alpha: Annotated[float, Range(0, 1024)] = 0.0,
+    targets: str = "to_q, to_k, to_v, to_out.0",
+    steps: Steps = 500,
+    prompts: Annotated[str, Text(), Cosmetic()] = "",
+    guidance: Annotated[float, Range(1, 30), Cosmetic()] = 3.0,
+    save_every: Every = 250,
+    preview_every: Every = 0,
+) -> TrainedLora:
+    """Train a low-rank change of a denoiser (2106.09685): a small file that any copy of the model takes.
+
+    Args:
+        model: What is changed.
+        scheduler: Its noise space and what it predicts.
+        data: What to learn from.
+        objective: What it is asked.
+        optimiser: How weights follow.
+        settings: Batch, precision, average, seed.
+        autoencoder: Between pictures and latents; none for pixels.
+        text_encoder: Reads the captions.
+        prior: Pictures that it must not forget while it learns the others (DreamBooth, 2208.12242).
+        prior_weight: How much those count.
+        train_text: Change the text encoder too.
+        rank: Of the change; more can say more and is a larger file.
+        alpha: The change counts alpha / rank; 0 = as it is.
+        targets: Endings of the names of the layers that are changed.
+        steps: How many in all.
+        prompts: What to draw on the way, a line each; empty = some captions.
+        guidance: For those pictures.
+        save_every: Steps between two saved states.
+        preview_every: Steps between two previews; 0 = only at the end.
+    """
+    from nodeflow.diffusion.training import recipes
+    from nodeflow.diffusion.training.lessons import Base
+
+    done = recipes.train_lora(
+        _course(run, save_every, preview_every),
+        _plan(data, optimiser, settings, steps),
+        objective or Objective(),
+        Base(model, scheduler, autoencoder, text_encoder, train_text),
+        recipes.LowRank(rank, alpha, tuple(targets.replace(",", " ").split())),
+        prior=_prior(prior, prior_weight),
+        wanted=_wanted(prompts, guidance),
+    )
+    return TrainedLora(done.denoiser, done.text_encoder, str(done.path), str(done.kohya), *_shown(done.result))
+
+
+@node("training/class-pictures", title="Class pictures")
+def class_pictures(
+    run: Run,
+    model: Denoiser,
+    scheduler: SchedulerConfig,
+    text_encoder: TextEncoder,
+    autoencoder: Autoencoder | None = None,
+    prompt: Annotated[str, Text(1)] = "a dog",
+    count: Annotated[int, Range(1, 10_000)] = 100,
+    guidance: Annotated[float, Range(1, 30)] = 5.0,
+    seed: Annotated[int, Seed()] = 0,
+) -> Dataset:
+    """Let a model paint pictures that it must not forget while it learns something new of their class.
+
+    Args:
+        model: The model as it is.
+        scheduler: How to sample from it.
+        text_encoder: Reads the prompt.
+        autoencoder: None for pixels.
+        prompt: The class, such as "a dog" where "a sks dog" is learnt.
+        count: How many pictures.
+        guidance: How strongly to follow the prompt.
+        seed: Of the first picture.
+    """
+    from nodeflow.diffusion.training import painting
+    from nodeflow.diffusion.training.lessons import Base
+
+    base = Base(model, scheduler, autoencoder, text_encoder)
+    return painting.class_pictures(_course(run, 1, 0), base, prompt, count, guidance, seed)
 
 
 class TrainedAutoencoder(NamedTuple):
@@ -397,10 +519,10 @@ def autoencoder(
         save_every: Steps between two saved states.
         preview_every: Steps between two previews; 0 = only at the end.
     """
-    from nodeflow.diffusion.training import recipes
+    from nodeflow.diffusion.training import coding
 
     course = _course(run, save_every, preview_every)
-    done = recipes.train_autoencoder(course, _plan(data, optimiser, settings, steps), model, kl=kl)
+    done = coding.train_autoencoder(course, _plan(data, optimiser, settings, steps), model, kl=kl)
     return TrainedAutoencoder(done.autoencoder, *_shown(done.result))
 
 

@@ -27,6 +27,8 @@ SMALL: dict[str, dict[str, Any]] = {
     "autoencoder": {"size": 16, "widths": "8, 8"},
     "text-to-image": {"size": 16, "widths": "8, 16", "autoencoder_steps": 2, "captions": "folders"},
     "fine-tune": {"size": 16},
+    "lora": {"size": 16, "rank": 2},
+    "dreambooth": {"size": 16, "rank": 2, "class_count": 3, "class_prompt": "a cat"},
 }
 
 
@@ -53,15 +55,26 @@ def test_every_training_graph_is_sound_and_small_here(path: Path) -> None:
 @pytest.mark.parametrize("name", SMALL)
 def test_training_graphs_train(name: str, flow: Any, pictures: Path, tiny: Tiny) -> None:
     values = {"folder": str(pictures), "steps": 2, "batch": 2, **SMALL[name]}
-    if name == "fine-tune":
+    if name in ("fine-tune", "lora", "dreambooth"):
         values["model"] = str(tiny("text_to_image"))
     done = flow(name)(**values)
     assert done.loss.size == (640, 320) and torch.isfinite(done.samples.data).all()
+    if "file" in done:
+        _changes(done.file, values["model"])
     if "model" not in done:
         return
     parts = open_model(done.model)
     assert (parts.text_encoder is not None) == (name in ("text-to-image", "fine-tune"))
     assert load_weights(parts.denoiser).config["sample_size"] == values["size"] // parts.denoiser.space.factor
+
+
+def _changes(lora: str, model: str) -> None:
+    """The file is one that the node for LoRAs takes, and it changes the network."""
+    parts = open_model(model)
+    changed = default_library().type("model/lora").function(parts.denoiser, lora, parts.text_encoder)
+    assert len(changed.denoiser.patches) == 1 and changed.text_encoder == parts.text_encoder
+    before, after = (load_weights(handle).state_dict() for handle in (parts.denoiser, changed.denoiser))
+    assert any(not torch.equal(before[name], after[name]) for name in before)
 
 
 def test_nothing_changed_nothing_runs_and_cosmetics_change_nothing(flow: Any, pictures: Path) -> None:

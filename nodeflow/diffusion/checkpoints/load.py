@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from nodeflow.diffusion.adapters.patch import apply
 from nodeflow.diffusion.devices import torch_dtype
 from nodeflow.diffusion.models import MODELS, model_class
 from nodeflow.diffusion.models.attention import current_names
@@ -48,10 +49,8 @@ def load_weights(handle: Weights, device: str = "cpu", dtype: str = "float32") -
 
     Raises:
         NodeflowError: NF402 the files are corrupt or have changed since the handle was made; NF406 the configuration
-            cannot be built, or the handle carries patches; NF407 the weights do not fit the network; NF412.
+            cannot be built; NF407 the weights, or changes to them, do not fit the network; NF412.
     """
-    if handle.patches:
-        raise NodeflowError("NF406", "changes to weights, such as LoRAs, are not supported", where=handle.folder)
     if handle.kind == "Pixels":
         return nn.Identity().eval()
     files = files_of(handle)
@@ -60,11 +59,18 @@ def load_weights(handle: Weights, device: str = "cpu", dtype: str = "float32") -
             "NF402", "the weights have changed since the model was opened", where=handle.folder, fix="run it again"
         )
     if handle.kind not in MODELS and isinstance(handle, TextEncoder):
-        return _frozen(_from_transformers(handle, device, dtype))
+        return _frozen(_patched(_from_transformers(handle, device, dtype), handle))
     with torch.device("meta"), _NoInitialisation():
         net = model_class(handle.kind).from_config(handle.config)
     net.load(current_names(read_tensors(files, device, torch_dtype(dtype))))
-    return _frozen(net)
+    return _frozen(_patched(net, handle))
+
+
+def _patched(net: nn.Module, handle: Weights) -> nn.Module:
+    """The network with the handle's changes to its weights."""
+    for patch in handle.patches:
+        apply(net, patch)
+    return net
 
 
 def weight_bytes(handle: Weights, dtype: str = "float32") -> int:
@@ -99,6 +105,20 @@ def read_tensors(files: tuple[Path, ...], device: str, dtype: torch.dtype) -> di
             if kept in header.tensors and absent not in header.tensors:
                 state[absent] = state[kept]
     return state
+
+
+def read_stored(path: Path) -> dict[str, Tensor]:
+    """All tensors of a safetensors file as it stores them, on the CPU.
+
+    Raises:
+        NodeflowError: As `read_header`.
+    """
+    header = read_header(path)
+    if not header.tensors:
+        return {}
+    with path.open("rb") as file:
+        data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+    return {name: _view(data, path, name, info) for name, info in header.tensors.items()}
 
 
 def _tensors(path: Path, header: Header, device: str, dtype: torch.dtype) -> Iterator[tuple[str, Tensor]]:

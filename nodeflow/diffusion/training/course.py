@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from nodeflow.errors import Cancelled, NodeflowError
 from nodeflow.training import Dataset
-from nodeflow.values import Image, Value, Weights
+from nodeflow.values import Image, Patch, Value, Weights
 
 from ..checkpoints.load import load_weights
 from ..checkpoints.save import make_folder
@@ -34,6 +34,8 @@ from .material import Count
 from .store import Store
 
 RESULT = "result.safetensors"
+_PLACES: dict[type, tuple[str, ...]] = {Dataset: ("folder", "captions", "skip_unreadable"), Patch: ("path",)}
+"""Fields that say where something is, or how it was read, and not what it is."""
 
 
 class Host(Protocol):
@@ -165,7 +167,7 @@ def identity(value: object) -> object:
         config = json.dumps(dict(value.config), sort_keys=True)
         return value.kind, value.digest, config, [identity(patch) for patch in value.patches]
     if isinstance(value, Value):
-        left_out = ("folder", "captions", "skip_unreadable") if isinstance(value, Dataset) else ()
+        left_out = _PLACES.get(type(value), ())
         return type(value).__name__, [(f.name, getattr(value, f.name)) for f in fields(value) if f.name not in left_out]
     return value
 

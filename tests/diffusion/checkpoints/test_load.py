@@ -178,7 +178,6 @@ def test_what_cannot_be_loaded(tiny):
     handle = open_model(str(tiny())).denoiser
     assert fault(handle, dtype="float8").code == "NF412"
     assert fault(dataclasses.replace(handle, kind="NoSuchModel")).code == "NF406"
-    assert fault(dataclasses.replace(handle, patches=(handle.space,))).code == "NF406"
     encoder = open_model(str(tiny())).text_encoder
     for kind in ("NoSuchModel", "logging", "AutoTokenizer"):
         assert fault(dataclasses.replace(encoder, kind=kind)).code == "NF406"

@@ -10,9 +10,11 @@ import torch
 from toy_training import Host
 
 from nodeflow.diffusion.checkpoints.load import load_weights
-from nodeflow.diffusion.training import fresh, recipes
+from nodeflow.diffusion.training import coding, fresh, recipes
 from nodeflow.diffusion.training.course import Course
-from nodeflow.diffusion.training.recipes import Plan, TrainedModel, Wanted
+from nodeflow.diffusion.training.lessons import Base, Plan
+from nodeflow.diffusion.training.painting import Wanted
+from nodeflow.diffusion.training.recipes import TrainedModel
 from nodeflow.errors import Cancelled, NodeflowError
 from nodeflow.training import Dataset, Objective, Optimiser, Settings
 from nodeflow.values import Denoiser
@@ -34,7 +36,7 @@ def model(course: Course, classes: int = 0) -> Denoiser:
 def trained(course: Course, pictures: Path, steps: int, **settings: object) -> TrainedModel:
     wanted = Wanted(count=2)
     return recipes.train_denoiser(
-        course, plan(pictures, steps, **settings), Objective(), model(course), SCHEDULER, wanted=wanted
+        course, plan(pictures, steps, **settings), Objective(), Base(model(course), SCHEDULER), wanted=wanted
     )
 
 
@@ -128,12 +130,12 @@ def test_less_memory_computes_the_same_gradient(course: Course, pictures: Path) 
 
 def test_parts_that_do_not_fit_are_refused(course: Course, pictures: Path) -> None:
     with pytest.raises(NodeflowError, match=r"NF404.*2 classes"):
-        recipes.train_denoiser(course, plan(pictures, 1), Objective(), model(course, classes=3 - 2), SCHEDULER)
+        recipes.train_denoiser(course, plan(pictures, 1), Objective(), Base(model(course, classes=1), SCHEDULER))
     with pytest.raises(NodeflowError, match=r"NF205.*halved"):
         fresh.denoiser_config(size=10, widths=(8, 8, 8))
     with pytest.raises(NodeflowError, match=r"NF205.*no class 'green'"):
         wanted = Wanted(("green",))
-        recipes.train_denoiser(course, plan(pictures, 1), Objective(), model(course, 2), SCHEDULER, wanted=wanted)
+        recipes.train_denoiser(course, plan(pictures, 1), Objective(), Base(model(course, 2), SCHEDULER), wanted=wanted)
 
 
 def test_a_class_conditional_training_learns_both_kinds_of_pictures(course: Course, pictures: Path) -> None:
@@ -149,7 +151,7 @@ def test_a_class_conditional_training_learns_both_kinds_of_pictures(course: Cour
     prompts = ("red",) * 12 + ("blue",) * 12
     course.save_every = 1000
     done = recipes.train_denoiser(
-        course, learnt, Objective(dropout=0.1), start, SCHEDULER, wanted=Wanted(prompts, guidance=1.0)
+        course, learnt, Objective(dropout=0.1), Base(start, SCHEDULER), wanted=Wanted(prompts, guidance=1.0)
     )
     losses = done.result.losses
     assert losses[-20:].mean() < losses[:5].mean() / 4
@@ -167,7 +169,7 @@ def test_an_autoencoder_learns_to_bring_pictures_back(course: Course, pictures: 
     config = fresh.autoencoder_config(size=8, widths=(16, 16), layers=1, channels=4)
     start = fresh.new_autoencoder(course.folder / "new", config, seed=0)
     short = Plan(Dataset(str(pictures), "none", size=8), Optimiser(4e-3, warmup=5), Settings(batch=8, ema=0.9), 60)
-    done = recipes.train_autoencoder(course, short, start, kl=1e-4)
+    done = coding.train_autoencoder(course, short, start, kl=1e-4)
     assert done.result.losses[-5:].mean() < done.result.losses[:5].mean() / 4
     assert done.autoencoder.space.name != start.space.name and done.autoencoder.space.channels == 4
     net = load_weights(done.autoencoder)
@@ -189,11 +191,7 @@ def test_text_to_image_trains_in_latents_on_captions(
         course,
         Plan(data, Optimiser(2e-3), Settings(batch=4), 3),
         Objective(dropout=0.2),
-        start,
-        SCHEDULER,
-        autoencoder=coder,
-        text_encoder=encoder,
-        train_text=train_text,
+        Base(start, SCHEDULER, coder, encoder, train_text),
     )
     assert {"encoding pictures"} <= set(host.notes) and ("encoding texts" in host.notes) == (not train_text)
     assert done.result.samples is not None and done.result.samples.data.shape == (2, 3, 8, 8)

@@ -1,0 +1,13 @@
+"""Adapters: small files that change a network's weights, and how a handle carries them.
+
+A `Patch` is plain data on a handle: a file, the part of the model it changes, a strength. `load_weights` builds the
+network and applies the patches in order, so whoever borrows a patched handle gets a patched network, and residency
+keeps it apart from the plain one.
+
+    patch      a handle with one more patch; a network changed by it
+    lora       low-rank updates: what the names in a file mean, and W + s · up · down
+    saving     low-rank updates to files that other tools read
+
+Another kind of adapter is a function (net, tensors, metadata, part, strength) beside `lora.apply`, chosen in `patch`.
+May import nodeflow.errors, nodeflow.values, the checkpoints' headers, and torch inside functions.
+"""

@@ -1,0 +1,146 @@
+"""Pictures of a denoiser in training: to look at on the way, and to remember what it could paint before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nodeflow.errors import NodeflowError
+from nodeflow.training import Dataset
+from nodeflow.values import Conditioning, Image
+
+from .. import latents, text
+from ..checkpoints.tokenizer import load_tokenizer
+from ..denoising import denoise, plain
+from ..scheduling import make_schedule
+from .conditions import Classes, Nothing, TrainedTexts
+from .course import Course, identity
+from .lessons import Base, Lesson
+from .prior import own_pictures
+from .store import Store
+
+STEPS = 20
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Pictures to draw with a network in training.
+
+    Args:
+        prompts: One a picture; for a network with classes their names; empty = some of what it learns from.
+        guidance: Classifier-free guidance.
+        count: How many pictures, where no prompts are given.
+        seed: Of their noise.
+    """
+
+    prompts: tuple[str, ...] = ()
+    guidance: float = 3.0
+    count: int = 4
+    seed: int = 0
+
+
+def painter(course: Course, lesson: Lesson, wanted: Wanted) -> Callable[[], Image]:
+    """Draws pictures with the network as it is, the same noise each time.
+
+    Raises:
+        NodeflowError: NF205, there is no class of a name that is wanted.
+    """
+    told = lesson.task.conditions
+    said = wanted.prompts or _some([item.caption for item in lesson.pictures.items], wanted.count)
+    count = wanted.count if isinstance(told, Nothing) else len(said)
+    shape = lesson.base.denoiser.size if lesson.base.denoiser.size[0] else lesson.task.material.shapes[0]
+    if isinstance(told, Classes):
+        labels = [_class(prompt, lesson) for prompt in said]
+
+    def draw() -> Image:
+        if isinstance(told, Nothing):
+            return paint(course, lesson.base, lesson.net, {}, shape, count, wanted.seed)
+        if isinstance(told, Classes):
+            both = {"positive": labelled(labels), "negative": labelled([told.any])}
+        else:
+            encoder = told.encoder if isinstance(told, TrainedTexts) else None
+            both = {name: texts(course, lesson.base, prompts, encoder) for name, prompts in _pair(said).items()}
+        return paint(
+            course, lesson.base, lesson.net, {**both, "guidance": plain(wanted.guidance)}, shape, count, wanted.seed
+        )
+
+    return draw
+
+
+def paint(
+    course: Course, base: Base, net: Any, told: dict[str, Any], size: tuple[int, int], count: int, seed: int
+) -> Image:
+    """Pictures of a denoiser's network, [count, 3, H, W].
+
+    Args:
+        told: `positive`, `negative` and `guidance` of `denoise`.
+        size: (width, height) in pixels.
+    """
+    start = latents.empty(base.denoiser.space, *size, count)
+    done = denoise(net, start, make_schedule(base.scheduler, steps=STEPS), seed=seed, **told).latent
+    if base.autoencoder is None or base.in_pixels:
+        return latents.to_image(None, done)
+    with course.host.weights(base.autoencoder) as decoder:
+        return latents.to_image(decoder, done)
+
+
+def class_pictures(
+    course: Course, base: Base, prompt: str, count: int, guidance: float = 5.0, seed: int = 0
+) -> Dataset:
+    """A folder of pictures that a model paints of a prompt, so that training does not make it forget them.
+
+    Args:
+        course: Where it runs.
+        base: The model as it is.
+        prompt: The class that something new will belong to, such as "a dog".
+        count: How many.
+        guidance: How strongly to follow the prompt.
+        seed: Of the first; picture i has seed + i.
+    """
+    size = base.denoiser.sized()
+    key = Store.key("prior", *map(identity, base.decides), prompt, guidance, seed)[:24]
+
+    def some(first: int, number: int) -> Image:
+        both = {name: texts(course, base, prompts, None) for name, prompts in _pair((prompt,)).items()}
+        with course.host.weights(base.denoiser) as net:
+            return paint(course, base, net, {**both, "guidance": plain(guidance)}, size, number, seed + first)
+
+    return own_pictures(course, Path(key), prompt, count, max(size), some)
+
+
+def texts(course: Course, base: Base, prompts: Sequence[str], encoder: Any) -> Conditioning:
+    """Prompts as text states, by a network that is at hand or else the model's own."""
+    assert base.text_encoder is not None
+    tokenizer = load_tokenizer(base.text_encoder)
+    if encoder is not None:
+        return text.encode(prompts, tokenizer, encoder, weighting="none", windows=1)
+    with course.host.weights(base.text_encoder) as frozen:
+        return text.encode(prompts, tokenizer, frozen, weighting="none", windows=1)
+
+
+def labelled(labels: Sequence[int]) -> Conditioning:
+    """Classes as a conditioning, one a sample."""
+    return Conditioning(torch.zeros(len(labels), 0, 0), labels=torch.tensor(labels))
+
+
+def _pair(prompts: Sequence[str]) -> dict[str, Sequence[str]]:
+    return {"positive": prompts, "negative": [""]}
+
+
+def _class(name: str, lesson: Lesson) -> int:
+    """The number of a class's name; the last one is any class, which has no name."""
+    known = [" ".join(one.replace("_", " ").split()) for one in lesson.pictures.classes]
+    if name and name not in known:
+        fix = f"known are {', '.join(known)}"
+        raise NodeflowError("NF205", f"there is no class {name!r}", where="prompts", fix=fix)
+    return known.index(name) if name else lesson.net.config["num_class_embeds"] - 1
+
+
+def _some(captions: Sequence[str], count: int) -> tuple[str, ...]:
+    """So many different captions, spread evenly."""
+    distinct = list(dict.fromkeys(captions))
+    return tuple(distinct[:: max(1, len(distinct) // count)][:count])
