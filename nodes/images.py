@@ -1,6 +1,6 @@
 """Pictures: load, save, resize, cut, combine."""
 
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from nodeflow import Color, Image, Mask, Path, Range, Run, node
 from nodeflow.media import images
@@ -267,21 +267,31 @@ def batch(images: list[Image]) -> Image:
     return imaging.batch(images)
 
 
-@node("image/contact-sheet", title="Contact sheet")
+@node("image/contact-sheet", version=2, title="Contact sheet")
 def contact_sheet(
     images: list[Image],
     columns: Annotated[int, Range(0, 100)] = 0,
     gap: Annotated[int, Range(0, 256, unit="px")] = 4,
     color: Annotated[str, Color()] = "#ffffff",
+    labels: list[str] | None = None,
+    text: Annotated[int, Range(6, 200, unit="px")] = 13,
 ) -> Image:
-    """Lay all pictures side by side in one.
+    """Lay all pictures side by side in one, each with a label if you like.
 
     Args:
         images: The pictures, in the order of the wires; a sweep brings all of its pictures.
         columns: Pictures a row; 0 makes the sheet about square.
         gap: Between the pictures.
         color: Of the gaps.
+        labels: What stands under each picture, one a picture; a sweep wired to it brings all of its values.
+        text: Size of the letters; they shrink where a label is too long.
     """
     from nodeflow.diffusion import imaging
 
-    return imaging.contact_sheet(images, columns, gap, color)
+    return imaging.contact_sheet(images, columns, gap, color, labels or (), text)
+
+
+@contact_sheet.migrate(1)  # type: ignore[attr-defined]
+def _without_labels(saved: dict[str, Any]) -> dict[str, Any]:
+    """Version 1 had no labels; what it had means the same."""
+    return saved

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, NamedTuple
 
-from nodeflow import Choice, NodeflowError, Options, Range, Run, Schedule, SchedulerConfig, node
+from nodeflow import Choice, Image, NodeflowError, Options, Range, Run, Schedule, SchedulerConfig, node
 from nodeflow.diffusion import scheduler_table
 
 SCHEDULERS = scheduler_table.table()
@@ -81,3 +81,51 @@ def _spacing_is_an_option(saved: dict[str, Any]) -> dict[str, Any]:
     if isinstance(values.get("spacing"), str) and (spacing := values.pop("spacing")):
         values["options"] = {"timestep_spacing": spacing}
     return {**saved, "values": values}
+
+
+class Curves(NamedTuple):
+    """The noise of a schedule, step by step and at its end.
+
+    Args:
+        sigmas: The noise over the signal.
+        alpha_bars: The signal's share of the power.
+        log_snrs: The logarithm of signal over noise; infinite without noise.
+    """
+
+    sigmas: list[float]
+    alpha_bars: list[float]
+    log_snrs: list[float]
+
+
+@node("schedule/curves", title="Schedule as curves")
+def as_curves(schedule: Schedule) -> Curves:
+    """Take the noise of a schedule as numbers, in the three measures that papers use.
+
+    Args:
+        schedule: The schedule.
+    """
+    from nodeflow.diffusion import curves
+
+    return Curves(*curves.curves(schedule))
+
+
+@node("schedule/plot", title="Plot schedules")
+def plot(
+    schedules: list[Schedule],
+    names: list[str] | None = None,
+    width: Annotated[int, Range(320, 4096, unit="px")] = 960,
+    height: Annotated[int, Range(160, 4096, unit="px")] = 360,
+    dark: bool = False,
+) -> Image:
+    """Draw the noise of schedules over their steps: level, signal share, log SNR.
+
+    Args:
+        schedules: One or several, in the order of the wires.
+        names: In the legend, one a schedule; none = their schedulers.
+        width: Of the picture.
+        height: Of the picture.
+        dark: On a dark ground.
+    """
+    from nodeflow.diffusion import curves
+
+    return curves.plotted(schedules, names or (), width, height, dark)

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import NodeflowError
+from ..media.lettering import ink_on, label
 from ..values import Image, Mask
 
 Filter = Literal["bicubic", "bilinear", "area", "nearest"]
@@ -139,7 +140,14 @@ def fit_mask(mask: Mask, width: int, height: int, how: Literal["cover", "contain
     return Mask(fit(picture, width, height, how, "#000000").data[:, :1].contiguous())
 
 
-def contact_sheet(images: Sequence[Image], columns: int = 0, gap: int = 4, color: str = "#ffffff") -> Image:
+def contact_sheet(
+    images: Sequence[Image],
+    columns: int = 0,
+    gap: int = 4,
+    color: str = "#ffffff",
+    labels: Sequence[str] = (),
+    text: int = 13,
+) -> Image:
     """All pictures side by side in one: [1, 3, H, W].
 
     Args:
@@ -147,20 +155,35 @@ def contact_sheet(images: Sequence[Image], columns: int = 0, gap: int = 4, color
         columns: Pictures a row; 0 makes the sheet about square.
         gap: Pixels between and around them.
         color: What shows between them.
+        labels: What stands under each picture; none, or one a picture.
+        text: Size of the letters in pixels; they shrink where a label is too long.
     """
     pictures = [Image(item[None]) for image in images for item in image.data]
     if not pictures:
         raise NodeflowError("NF503", "a contact sheet needs at least one picture")
+    if labels and len(labels) != len(pictures):
+        what = f"{len(labels)} labels meet {len(pictures)} pictures"
+        raise NodeflowError("NF503", what, where="labels", fix="give one label a picture, or none")
     width, height = max(p.size[0] for p in pictures), max(p.size[1] for p in pictures)
+    strips = [_label(said, width, text, color) for said in labels]
+    below = max((strip.shape[-2] for strip in strips), default=0)
     columns = min(columns or math.ceil(math.sqrt(len(pictures))), len(pictures))
-    rows = math.ceil(len(pictures) / columns)
-    _bounded(columns * (width + gap) + gap, rows * (height + gap) + gap)
-    shape = (1, 3, rows * (height + gap) + gap, columns * (width + gap) + gap)
+    rows, step = math.ceil(len(pictures) / columns), height + below + gap
+    _bounded(columns * (width + gap) + gap, rows * step + gap)
+    shape = (1, 3, rows * step + gap, columns * (width + gap) + gap)
     sheet = rgb(color, pictures[0].data).expand(shape).clone()
     for index, picture in enumerate(pictures):
-        top, left = gap + index // columns * (height + gap), gap + index % columns * (width + gap)
+        top, left = gap + index // columns * step, gap + index % columns * (width + gap)
         sheet[..., top : top + height, left : left + width] = canvas(picture, width, height, "center", color)[0].data
+        if strips:
+            strip = strips[index]
+            sheet[..., top + height : top + height + strip.shape[-2], left : left + width] = strip
     return Image(sheet)
+
+
+def _label(text: str, width: int, size: int, paper: str) -> Tensor:
+    """A text in a strip of its own, [3, H, W] in 0..1."""
+    return torch.from_numpy(label(text, width, size, ink_on(paper), paper).copy()).permute(2, 0, 1) / 255
 
 
 def batch(images: Sequence[Image]) -> Image:

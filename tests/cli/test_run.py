@@ -105,6 +105,20 @@ def test_models_without_text(nodeflow, tiny, tmp_path):
     assert Image.open(said.files[0]).size == (16, 16)
 
 
+def test_schedulers_are_compared_on_one_sheet_with_labels(nodeflow, sd, tmp_path):
+    said = nodeflow("run", GRAPHS / "schedulers.json", *settings(model=sd, steps=2), "-o", tmp_path)
+    assert said.status == 0, said.err
+    width, height = Image.open(said.files[0]).size
+    assert width == 3 * 40 + 8 and height > 3 * 40 + 8 + 3 * 13
+
+
+@pytest.mark.parametrize("graph", ["custom-sigmas", "ays-timesteps", "schedules"])
+def test_the_templates_of_schedules_run(nodeflow, sd, tmp_path, graph):
+    said = nodeflow("run", GRAPHS / f"{graph}.json", *settings(model=sd), "-o", tmp_path)
+    assert said.status == 0, said.err
+    assert Image.open(said.files[0]).size == ((960, 360) if graph == "schedules" else (16, 16))
+
+
 def test_variations_are_one_sheet(nodeflow, sd, tmp_path):
     said = nodeflow("run", GRAPHS / "variations.json", *settings(model=sd, steps=1), "-o", tmp_path)
     assert Image.open(said.files[0]).size == (3 * 20 + 4, 3 * 20 + 4)

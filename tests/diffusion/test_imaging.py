@@ -177,3 +177,16 @@ def test_sides_of_nothing_and_of_too_much_are_refused() -> None:
 def test_what_is_no_colour_is_refused(text: str) -> None:
     with pytest.raises(NodeflowError, match=r"NF205.*is not a colour"):
         imaging.pad(Image(torch.rand(1, 3, 4, 4)), 1, 1, 1, 1, text)
+
+
+def test_labels_stand_under_their_pictures():
+    pictures = [Image(torch.ones(1, 3, 20, 60)), Image(torch.ones(1, 3, 20, 60))]
+    plain = imaging.contact_sheet(pictures, gap=4)
+    sheet = imaging.contact_sheet(pictures, gap=4, labels=["one", "a longer label"]).data
+    assert sheet.shape[-1] == plain.size[0] and sheet.shape[-2] > plain.size[1]
+    assert float(sheet[..., :24, :].min()) == 1 and float(sheet[..., 24:, :].min()) < 0.5
+    assert torch.equal(imaging.contact_sheet(pictures, gap=4, labels=[]).data, plain.data)
+    dark = imaging.contact_sheet(pictures, color="#000000", labels=["one", "two"]).data
+    assert float(dark[..., 24:, :].max()) > 0.9
+    with pytest.raises(NodeflowError, match="NF503 labels: 1 labels meet 2 pictures"):
+        imaging.contact_sheet(pictures, labels=["one"])
