@@ -101,7 +101,8 @@ def _begin(solver: Solver, schedule: Schedule, strength: float, start: int, end:
 
 def wants_negative(guidance: Guidance, schedule: Schedule) -> bool:
     """Whether a run will ever ask for the negative prompt, so that it must be encoded."""
-    return NEGATIVE in prompts_wanted(built(guidance), bound(schedule).schedule)
+    guide, solver = built(guidance), bound(schedule)
+    return NEGATIVE in prompts_wanted(guide, solver.schedule) or (solver.cfg_pp and guide.unconditional == NEGATIVE)
 
 
 def plain(scale: float, rescale: float = 0.0) -> Guidance:

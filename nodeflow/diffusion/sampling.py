@@ -22,7 +22,7 @@ from ..values import Latent, moved
 from .guidance import Call, Denoise, ask
 from .schedulers.noise import Noise
 from .schedulers.schedule import Schedule
-from .schedulers.solver import Solver, State
+from .schedulers.solver import Solver, State, transfer
 
 OnStep = Callable[[int, int, State], None]
 """Called after each model call with (calls done, calls in all, state). What it raises ends the run."""
@@ -143,19 +143,20 @@ def sample(
     x0, schedule = latent.data.float(), solver.schedule
     first = noise(x0) if first is None else first.to(x0)
     repaint = _Repaint.of(latent, x0, first, in_channels)
-    last = len(schedule) if end is None else min(end, len(schedule))
     state = solver.start(_started(latent, x0, first, schedule, begin, renoise), begin)
     if resume is not None:
         state = resume.state
         noise.restore(resume.random)
-    _require_finite(state.x, 0, last - begin)
-    while state.index < last:
-        reply = ask(denoise, _call(solver, state, repaint))
-        state = solver.step(state, reply.prediction, noise)
-        state = replace(state, x=repaint.kept(state.x, schedule, state.index), memory=reply.memory)
-        _require_finite(state.x, state.index - begin, last - begin)
+    _require_finite(state.x, 0, solver.left(state))
+    while not solver.done(state) and (end is None or state.index < end):
+        reply = ask(denoise, _call(solver, state, repaint), solver.wants_unconditional(state))
+        state = solver.step(state, reply.prediction, noise, reply.unconditional)
+        state = replace(state, x=repaint.kept(state.x, solver, state), memory=reply.memory)
+        done, left = state.index - begin, 0 if solver.done(state) else solver.left(state)
+        total = done + left if end is None else min(done + left, end - begin)
+        _require_finite(state.x, done, total)
         if on_step is not None:
-            on_step(state.index - begin, last - begin, state)
+            on_step(done, total, state)
     estimate = state.x if state.estimate is None else state.estimate
     return Sampled(replace(latent, data=state.x), replace(latent, data=estimate))
 
@@ -165,7 +166,7 @@ def _call(solver: Solver, state: State, repaint: _Repaint) -> Call:
         solver.timestep(state),
         state.x,
         state.index,
-        len(solver.schedule),
+        state.index + solver.left(state),
         solver.here(state).level,
         solver.prediction,
         state.memory,
@@ -216,11 +217,11 @@ class _Repaint:
         """What the denoiser gets to see of x, [B, C', H, W]."""
         return x if self.beside is None else torch.cat([x, self.beside], 1)
 
-    def kept(self, x: Tensor, schedule: Schedule, index: int) -> Tensor:
-        """x before call `index` with the original where nothing is to be repainted, [B, C, H, W]."""
+    def kept(self, x: Tensor, solver: Solver, state: State) -> Tensor:
+        """x with the original where nothing is to be repainted, noised as far as the run has come, [B, C, H, W]."""
         if self.mask is None:
             return x
-        original = self.x0 if index >= len(schedule) else schedule.noised(self.x0, self.noise, index)
+        original = self.x0 if solver.done(state) else transfer(self.x0, self.noise, solver.level(state))
         return torch.lerp(original, x, self.mask)
 
 

@@ -13,6 +13,8 @@ Four small things compose, instead of forty copied classes; read the files in th
     scheduler.py   set_timesteps, step, add_noise, … as people know them, on top
     families.py    how three families of published classes lay their levels; flows.py: how those of flows do
     ddpm.py, ddim.py, euler.py, …    one solver and its named class each
+    sigmas.py      the family that node editors have, in k-space and on flows: multistep.py, seeds.py, slopes.py, …
+    usual.py       the names that node editors use
 
 The pure core:
 
@@ -34,7 +36,8 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from . import mu, schedules
+from . import mu, schedules, usual
+from .adaptive import DPMAdaptiveScheduler
 from .cogvideox import CogVideoXDDIMScheduler
 from .config import Config, ScheduleError
 from .consistency import LCMScheduler, TCDScheduler
@@ -77,6 +80,7 @@ __all__ = [
     "DDIMScheduler",
     "DDPMScheduler",
     "DDPMWuerstchenScheduler",
+    "DPMAdaptiveScheduler",
     "DPMFastScheduler",
     "DPMPP2MSDEScheduler",
     "DPMPP2SAncestralScheduler",
@@ -124,6 +128,7 @@ __all__ = [
     "mu",
     "names",
     "schedules",
+    "usual",
 ]
 
 
@@ -136,7 +141,7 @@ def from_config(which: str | Mapping[str, Any], config: Mapping[str, Any] | None
     """A scheduler by name, or as a published configuration says.
 
     Args:
-        which: A class name; or a configuration with `_class_name`.
+        which: A class name, or a usual one ("dpmpp_2m_sde"; see `usual`); or a configuration with `_class_name`.
         config: Another scheduler's configuration to take over, where a name is given.
         overrides: Options that win over the configuration.
 
@@ -144,7 +149,8 @@ def from_config(which: str | Mapping[str, Any], config: Mapping[str, Any] | None
         NodeflowError: NF409 unknown class, NF410 an option is not valid.
     """
     if isinstance(which, str):
-        return known_class(which).from_config(config or {}, **overrides)
+        cls, options = usual.meant(which, {**(config or {}), **overrides})
+        return cls.from_config(config or {}, **{**options, **overrides})
     return known_class(which.get("_class_name")).from_config(which, **overrides)
 
 

@@ -113,7 +113,8 @@ class Binding:
             what = "a model that predicts epsilon cannot start from pure noise without signal"
             fix = "use prediction_type v_prediction or sample, or timestep_spacing leading"
             refuse(what, where=type(self).__name__, fix=fix)
-        return self.bind(self.make_solver(schedule, prediction), options)
+        made = replace(self.make_solver(schedule, prediction), cfg_pp=bool(self.config.get("cfg_pp")))
+        return self.bind(made, options)
 
     def bind(self, solver: Solver, options: Mapping[str, Any]) -> Solver:
         """The solver with options for one run."""

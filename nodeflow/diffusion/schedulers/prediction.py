@@ -82,6 +82,16 @@ class Prediction:
             return -(level.alpha + level.sigma) / level.sigma
         return -level.alpha / level.sigma
 
+    def output(self, x0: Tensor, eps: Tensor, level: Level) -> Tensor:
+        """What a model of this kind answers where the clean sample and the noise are these, [B, ...]."""
+        if self.kind == "sample":
+            return x0
+        if self.kind == "v_prediction":
+            return (level.alpha * eps - level.sigma * x0) / level.norm
+        if self.kind == "flow_prediction":
+            return eps - x0
+        return x0 - eps if self.kind == "inverted_flow" else eps
+
     def bound(self, x0: Tensor) -> Tensor:
         """x0 inside its bounds, [B, ...]."""
         if self.quantile is not None:

@@ -137,6 +137,7 @@ class Scheduler(Binding):
         generator: torch.Generator | list[torch.Generator] | None = None,
         return_dict: bool = True,
         variance_noise: Tensor | None = None,
+        unconditional: Tensor | None = None,
         **options: Any,
     ) -> StepOutput | tuple[Tensor, Tensor | None]:
         """Use one output of the model.
@@ -148,6 +149,7 @@ class Scheduler(Binding):
             generator: Where noise comes from: one generator, or a list with one a sample.
             return_dict: False gives a tuple.
             variance_noise: The noise itself, instead of a generator.
+            unconditional: The unconditional prediction, which CFG++ needs, [B, C, ...].
             options: Options of the solver for this step (eta, s_churn, …).
 
         Raises:
@@ -158,7 +160,7 @@ class Scheduler(Binding):
         if options:
             solver = self.bind(solver, options)
         noise = Noise(generator) if variance_noise is None else Given(variance_noise)
-        self._state = state = solver.step(state, model_output, noise)
+        self._state = state = solver.step(state, model_output, noise, unconditional)
         return StepOutput(state.x, state.estimate) if return_dict else (state.x, state.estimate)
 
     def add_noise(self, original_samples: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:

@@ -27,6 +27,11 @@ ALMOST_PURE = Level(1e-4, 1 - 1e-4)
 """Where a run on a flow begins that steps in lambda, which is minus infinity at pure noise."""
 
 
+def is_flow(config: Mapping[str, Any]) -> bool:
+    """Whether a model's configuration is that of a rectified flow: only those have a shift by that name."""
+    return config.get("prediction_type") == "flow_prediction" or ("shift" in config and "prediction_type" not in config)
+
+
 class SigmaScheduler(WarpedScheduler):
     """Levels laid by Euler's method: on a flow where `prediction_type` is flow_prediction, otherwise in k-space."""
 
@@ -43,16 +48,17 @@ class SigmaScheduler(WarpedScheduler):
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], **overrides: Any) -> Self:
-        if "shift" in config and "prediction_type" not in config:
-            # only flows have a shift by that name, and their files need not say what is predicted
-            overrides = {"prediction_type": "flow_prediction", **overrides}
+        """Also with the configuration of a flow, whose file need not say what is predicted."""
+        if is_flow(config):
+            shift = {"shift": config["flow_shift"]} if config.get("use_flow_sigmas") else {}
+            overrides = {**shift, "prediction_type": "flow_prediction", **overrides}
         return super().from_config(config, **overrides)
 
     def make_space(self) -> VE | Flow:
         flow = self.config.prediction_type == "flow_prediction"
         base = FlowMatchEulerDiscreteScheduler if flow else EulerDiscreteScheduler
         # of the same name, so that refusals name the scheduler that was asked for
-        self.layer = type(type(self).__name__, (base,), {})(**self.config)
+        self.layer = type(type(self).__name__, (base,), {})(**{**self.config})
         return self.layer.space
 
     def nodes(self, request: Request) -> Nodes:

@@ -49,6 +49,7 @@ class State:
         stages: What the calls of an unfinished step have brought.
         anchor: x at the beginning of that step, or of the last one where a corrector will need it.
         memory: What the guidance of the run remembers; solvers pass it on.
+        control: The numbers by which a solver chooses its own steps.
     """
 
     x: Tensor
@@ -59,6 +60,7 @@ class State:
     stages: tuple[Tensor, ...] = ()
     anchor: Tensor | None = None
     memory: Mapping[str, Tensor] = field(default_factory=dict)
+    control: tuple[float, ...] = ()
 
     def pack(self) -> tuple[dict[str, Tensor], dict[str, int]]:
         """The state as named tensors, copies of their own, and named numbers: ready for a safetensors file."""
@@ -70,6 +72,8 @@ class State:
         tensors |= {f"history.{i}": tensor for i, tensor in enumerate(self.history)}
         tensors |= {f"stages.{i}": tensor for i, tensor in enumerate(self.stages)}
         tensors |= {f"memory.{name}": tensor for name, tensor in self.memory.items()}
+        if self.control:
+            tensors["control"] = torch.tensor(self.control, dtype=torch.float64)
         copies = {name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()}
         return copies, {"index": self.index, "begin": self.begin}
 
@@ -89,6 +93,7 @@ class State:
             series("stages"),
             tensors.get("anchor"),
             {name.removeprefix("memory."): tensors[name] for name in tensors if name.startswith("memory.")},
+            tuple(tensors["control"].tolist()) if "control" in tensors else (),
         )
 
 
@@ -99,10 +104,14 @@ class Solver:
     Args:
         schedule: The noise levels of the run.
         prediction: How to read the model's output.
+        cfg_pp: Guide as CFG++ does (Chung et al. 2024, arXiv 2406.08070, algorithm 2): the guided x0 is noised again
+            with the unconditional eps. At the beginning of each step, x and the model's answer become those of
+            alpha x0 + sigma eps; what follows is the solver's own. For guidance scales of 0..1, or little more.
     """
 
     schedule: Schedule
     prediction: Prediction
+    cfg_pp: bool = field(default=False, kw_only=True)
 
     def start(self, x: Tensor, index: int = 0) -> State:
         """The state of a run that begins at call `index` with x at that call's level, [B, ...].
@@ -121,14 +130,32 @@ class Solver:
 
     def scale(self, state: State) -> Tensor:
         """What the model sees, [B, ...]."""
-        factor = self.schedule.evals[state.index].input_scale
+        factor = self.here(state).input_scale
         return state.x if factor == 1 else state.x * factor
 
     def timestep(self, state: State) -> Tensor:
         """What the model is told, a tensor without dimensions."""
         return self.schedule.timesteps[state.index]
 
-    def step(self, state: State, model_output: Tensor, noise: NoiseSource | None = None) -> State:
+    def level(self, state: State) -> Level:
+        """The level of x."""
+        return self.schedule.level(state.index)
+
+    def left(self, state: State) -> int:
+        """The calls that remain; an estimate where a solver chooses its own steps."""
+        return len(self.schedule) - state.index
+
+    def wants_unconditional(self, state: State) -> bool:
+        """Whether the step that this call belongs to needs the unconditional prediction too."""
+        return self.cfg_pp and not self.here(state).stage
+
+    def step(
+        self,
+        state: State,
+        model_output: Tensor,
+        noise: NoiseSource | None = None,
+        unconditional: Tensor | None = None,
+    ) -> State:
         """Use one output of the model.
 
         The arithmetic is in float32 (float64 for a float64 x); the x of the new state has the output's format.
@@ -137,24 +164,36 @@ class Solver:
             state: Where the run stands.
             model_output: What the model made of `scale(state)` and `timestep(state)`, [B, C, ...].
             noise: Where randomness comes from; solvers of ordinary differential equations never ask.
+            unconditional: The unconditional prediction, [B, C, ...], where `wants_unconditional`.
 
         Raises:
-            NodeflowError: NF410 where the run has ended, or a random solver is given no noise; NF414 where the output
-                does not fit x.
+            NodeflowError: NF410 where the run has ended, or the solver is not given the noise or the unconditional
+                prediction it needs; NF414 where the output does not fit x.
         """
         if self.done(state):
-            refuse(f"the run has ended after {len(self.schedule)} calls", where="step", fix="start another run")
+            refuse(f"the run has ended after {state.index} calls", where="step", fix="start another run")
         if model_output.shape not in (fitting := self.fitting(state.x)):
             what = f"the model's output is {list(model_output.shape)} for x {list(state.x.shape)}"
             fix = f"it must be {' or '.join(str(list(shape)) for shape in fitting)}"
             raise NodeflowError("NF414", what, where="step", fix=fix)
         wide = torch.promote_types(state.x.dtype, torch.float32)
-        new = self.advance(replace(state, x=state.x.to(wide)), model_output.to(wide), noise or _NoNoise())
+        x, output = state.x.to(wide), model_output.to(wide)
+        if self.wants_unconditional(state):
+            x, output = self.renoised_by(unconditional, x, output, self.level(state))
+        new = self.advance(replace(state, x=x), output, noise or _NoNoise())
         return replace(new, x=new.x.to(model_output.dtype), index=state.index + 1)
 
     def advance(self, state: State, output: Tensor, noise: NoiseSource) -> State:
         """The solver's own part of `step`: all tensors in float32 or wider, the index not yet moved."""
         raise NotImplementedError
+
+    def renoised_by(self, other: Tensor | None, x: Tensor, output: Tensor, level: Level) -> tuple[Tensor, Tensor]:
+        """The guided x0 with the noise of another output, and what a model would answer there, each [B, C, ...]."""
+        if other is None or other.shape != x.shape:
+            what = "CFG++ steps with the unconditional prediction and was given none"
+            refuse(what, where="step", fix="give a guided denoiser with a negative prompt, or another sampler")
+        x0, eps = self.prediction.raw_x0(x, output, level), self.prediction.eps(x, other.to(x), level)
+        return transfer(x0, eps, level), self.prediction.output(x0, eps, level)
 
     def fitting(self, x: Tensor) -> tuple[torch.Size, ...]:
         """The shapes that a model's output may have for this x."""
