@@ -57,7 +57,7 @@ def steps(
 
     Args:
         default: The model's own scheduler; its training noise and prediction type hold for any other.
-        scheduler: A scheduler class; empty = the model's own.
+        scheduler: A scheduler by its published name or by that of other editors; empty = the model's own.
         options: Options of the scheduler that win over the model's; which there are follows the scheduler.
         steps: More is slower and mostly better.
         sigmas: How the noise levels lie: a warp or schedule by name, or the levels themselves, falling to 0; empty =

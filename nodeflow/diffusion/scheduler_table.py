@@ -20,15 +20,16 @@ FILE = Path(__file__).parent / "schedulers" / "table.json"
 
 @cache
 def table() -> Mapping[str, Mapping[str, Any]]:
-    """By class name {"doc": a line, "options": {name: {"type", "default", "menu", "doc"}}}."""
+    """By class name, then by usual name {"doc": a line, "options": {name: {"type", "default", "menu", "doc"}}}."""
     data = _data()
-    return {
+    classes = {
         name: {
             "doc": about["doc"],
             "options": {key: {**option, "doc": data["help"][key]} for key, option in about["options"].items()},
         }
         for name, about in data["classes"].items()
     }
+    return {**classes, **{name: _usual(classes, *about) for name, about in data["usual"].items()}}
 
 
 def sigmas() -> tuple[str, ...]:
@@ -97,6 +98,13 @@ def check_numbers(port: str, text: str, names: Sequence[str]) -> None:
         if not one > next_:
             what = f"{port} do not fall: {one:g} is followed by {next_:g}"
             raise NodeflowError("NF410", what, where=port, fix="order them from noise to picture")
+
+
+def _usual(classes: Mapping[str, Any], table: str, flow: str | None, told: Mapping[str, Any]) -> dict[str, Any]:
+    """What a usual name stands for: the options of its class, or of the one that takes its place on a flow."""
+    options = {**(classes[flow]["options"] if flow else {}), **classes[table]["options"]}
+    changed = {key: {**option, "default": told[key]} for key, option in options.items() if key in told}
+    return {"doc": classes[table]["doc"], "options": {**options, **changed}}
 
 
 @cache

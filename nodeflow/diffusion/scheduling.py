@@ -17,6 +17,7 @@ from .schedulers.options import options as all_options
 from .schedulers.options import run_options
 from .schedulers.scheduler import known_class
 from .schedulers.schedules import TIMESTEPS, WARPS
+from .schedulers.usual import meant
 
 
 def make_schedule(
@@ -31,7 +32,7 @@ def make_schedule(
 
     Args:
         default: The model's own scheduler; its noise space (betas, prediction type) holds for any other.
-        scheduler: A class name; empty = the default's.
+        scheduler: A class name, or a usual one (`schedulers.usual`); empty = the default's.
         steps: How many; ignored where the levels or timesteps are a list.
         sigmas: A warp of `WARPS`, a name of `schedules.names()`, falling numbers to 0 (also as text), or empty.
             A warp that the scheduler has no option for is laid as the schedule of that name.
@@ -45,14 +46,14 @@ def make_schedule(
     name = scheduler or str(config.get("_class_name", ""))
     if not name:
         raise NodeflowError("NF410", "no scheduler is chosen and the model brings none", fix="name a scheduler")
-    cls = known_class(name)
-    asked = _known(name, options or {}, all_options(cls))
+    cls, preset = meant(name, config)
+    asked = {**preset, **_known(name, options or {}, all_options(cls))}
     run = {key: asked.pop(key) for key in run_options(cls) if key in asked}
     warp, request = _request(sigmas, timesteps, steps, cls.defaults)
-    made = schedulers.from_config(name, config, **asked, **warp)
+    made = cls.from_config(config, **asked, **warp)
     laid = made.schedule(**request)
     made.solver(laid, **run)
-    settings = {**made.config, "_class_name": name}
+    settings = {**made.config, "_class_name": cls.__name__}
     return Schedule(settings, request, tuple(laid.timesteps.tolist()), tuple(laid.sigmas.tolist()), run)
 
 

@@ -179,4 +179,4 @@ def test_the_menu_of_schedulers_is_the_family(library: Library) -> None:
     spec = library.spec("schedule/steps")
     port = spec and spec.input("scheduler")
     assert port
-    assert set(port.widget.options) == {"", *schedulers.names()}
+    assert set(port.widget.options) == {"", *schedulers.names(), *schedulers.usual.names()}

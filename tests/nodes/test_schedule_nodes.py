@@ -12,7 +12,7 @@ import pytest
 
 from nodeflow import Graph, NodeflowError, SchedulerConfig
 from nodeflow.diffusion import scheduler_table, schedulers
-from nodeflow.diffusion.schedulers import options
+from nodeflow.diffusion.schedulers import options, usual
 from nodeflow.diffusion.schedulers.config import MENUS, check_option
 from nodeflow.diffusion.schedulers.scheduler import known_class
 from nodeflow.diffusion.scheduling import bound
@@ -55,7 +55,7 @@ def lay(library: Library):
 def test_the_table_of_schedulers_is_that_of_the_classes() -> None:
     assert options.FILE.read_text() == options.table(), "the classes have changed: run `make tables` and commit it"
     assert options.FILE == scheduler_table.FILE
-    assert tuple(scheduler_table.table()) == schedulers.names()
+    assert tuple(scheduler_table.table()) == (*schedulers.names(), *usual.names())
 
 
 def test_the_menus_are_those_of_the_table(library: Library) -> None:
@@ -63,8 +63,8 @@ def test_the_menus_are_those_of_the_table(library: Library) -> None:
     assert spec
     scheduler, chosen = spec.input("scheduler"), spec.input("options")
     assert scheduler and chosen
-    assert scheduler.widget.options == ("", *schedulers.names())
-    assert tuple(chosen.widget.variants) == schedulers.names()
+    assert scheduler.widget.options == ("", *schedulers.names(), *usual.names())
+    assert tuple(chosen.widget.variants) == (*schedulers.names(), *usual.names())
 
 
 @pytest.mark.parametrize("name", schedulers.names())

@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ...atomic import atomic_write
-from . import schedules
+from . import schedules, usual
 from .config import MENUS
 from .scheduler import Scheduler
 
@@ -23,7 +23,10 @@ FILE = Path(__file__).with_name("table.json")
 
 HELP: Mapping[str, str] = MappingProxyType(
     {
+        "accept_safety": "The smallest change of its size with which a step is kept.",
+        "adaptive_order": "The higher of the two orders that are compared.",
         "algorithm_type": "Which form of the integrator: ++ steps in the clean sample, sde adds noise.",
+        "atol": "The error a step may make, whatever the size of x.",
         "base_image_seq_len": "Tokens of a picture at which the dynamic shift is base_shift.",
         "base_shift": "The dynamic shift of a small picture.",
         "beta_end": "The last beta of training.",
@@ -39,7 +42,10 @@ HELP: Mapping[str, str] = MappingProxyType(
         "final_sigmas_type": "Where a run ends: at no noise, or at the lowest level of training.",
         "flow_shift": "Moves a flow's levels towards noise; larger for larger pictures.",
         "gamma": "How far each step goes past its level before noise is added again.",
+        "dcoeff": "How much the steps' size follows the change of the error.",
         "ge_gamma": "How far the slope of a step is carried past the last one: 1 is Euler's method.",
+        "h_init": "The first step, in half the log signal-to-noise ratio.",
+        "icoeff": "How much the steps' size follows the error.",
         "interpolation_type": "How levels between timesteps are found.",
         "invert_sigmas": "Count the noise levels upwards from the picture.",
         "lambda_min_clipped": "The lowest log signal-to-noise ratio that is visited.",
@@ -49,12 +55,14 @@ HELP: Mapping[str, str] = MappingProxyType(
         "max_shift": "The dynamic shift of a large picture.",
         "num_train_timesteps": "Timesteps of training.",
         "original_inference_steps": "Steps of the model that was distilled.",
+        "pcoeff": "How much the steps' size follows the last error.",
         "predict_x0": "Step in the clean sample instead of the noise.",
         "prediction_type": "What the network was trained to predict; the model's own mostly fits.",
         "predictor_order": "Order of the predictor.",
         "corrector_order": "Order of the corrector; 0 leaves it out.",
         "rescale_betas_zero_snr": "Stretch the training noise so that it ends without signal.",
         "rho": "Exponent of the Karras levels: larger crowds them towards the picture.",
+        "rtol": "The error a step may make, as a share of x.",
         "s": "Offset of the cosine noise table.",
         "s_churn": "How much noise is added again over the whole run.",
         "s_noise": "Factor on the noise that is added.",
@@ -156,7 +164,11 @@ def table() -> str:
     help = ",\n".join(f"  {_text(name)}: {_text(HELP[name])}" for name in used)
     named = ",\n".join(f" {_text(port)}: {_text(each)}" for port, each in NAMED.items())
     body = ",\n".join(f"  {_text(name)}: {{{text}}}" for name, text in classes.items())
-    return f'{{\n{named},\n "help": {{\n{help}\n }},\n "classes": {{\n{body}\n }}\n}}\n'
+    known = [(name, usual.USUAL[name]) for name in usual.names()]
+    lines = ",\n".join(f"  {_text(name)}: {_text([one.table, one.flow, dict(one.options)])}" for name, one in known)
+    parts = {"help": help, "classes": body, "usual": lines}
+    blocks = ",\n".join(f" {_text(name)}: {{\n{text}\n }}" for name, text in parts.items())
+    return f"{{\n{named},\n{blocks}\n}}\n"
 
 
 def _text(value: Any) -> str:

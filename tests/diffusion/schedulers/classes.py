@@ -21,8 +21,11 @@ OWN_LEVELS = {
 NEEDS_A_PICTURE = {"RePaintScheduler"}
 """Their step repaints a picture, and must be given it."""
 
-AVERAGES_THE_BATCH = {"ScoreSdeVeScheduler"}
-"""As published, the length of their corrections is an average over the batch."""
+CHOOSES_ITS_STEPS = {"DPMAdaptiveScheduler"}
+"""Nobody knows their timesteps beforehand."""
+
+AVERAGES_THE_BATCH = {"ScoreSdeVeScheduler", *CHOOSES_ITS_STEPS}
+"""As published, the length of their corrections or steps is an average over the batch."""
 
 NOT_DOWN = {"DDIMInverseScheduler", "RePaintScheduler"}
 """Their runs do not lead from noise to data alone."""

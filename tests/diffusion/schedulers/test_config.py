@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from diffusion.schedulers.classes import NAMES, NEEDS_A_PICTURE
+from diffusion.schedulers.classes import CHOOSES_ITS_STEPS, NAMES, NEEDS_A_PICTURE
 
 from nodeflow.diffusion import schedulers
 from nodeflow.errors import NodeflowError
@@ -66,7 +66,7 @@ def test_a_named_class_reads_any_file(tmp_path: Path) -> None:
     assert scheduler.config.beta_end == 0.012
 
 
-SWAPS = sorted({*NAMES} - NEEDS_A_PICTURE)
+SWAPS = sorted({*NAMES} - NEEDS_A_PICTURE - CHOOSES_ITS_STEPS)
 
 
 @pytest.mark.parametrize(
