@@ -58,7 +58,7 @@ class SigmaScheduler(WarpedScheduler):
         flow = self.config.prediction_type == "flow_prediction"
         base = FlowMatchEulerDiscreteScheduler if flow else EulerDiscreteScheduler
         # of the same name, so that refusals name the scheduler that was asked for
-        self.layer = type(type(self).__name__, (base,), {})(**{**self.config})
+        self.layer = type(type(self).__name__, (base,), {})(**self.config)
         return self.layer.space
 
     def nodes(self, request: Request) -> Nodes:
