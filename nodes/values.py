@@ -89,6 +89,16 @@ def lines(text: Annotated[str, Text(8)]) -> list[str]:
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 
+@node("logic/collect", title="Collect")
+def collect(items: list[T]) -> list[T]:
+    """Values of one kind as a list; what they are wired to runs once for each.
+
+    Args:
+        items: The values, in the order of the wires.
+    """
+    return items
+
+
 @node("logic/reroute", title="Reroute", passes="value")
 def reroute(value: T) -> T:
     """Pass a value on, to tidy wires.

@@ -158,6 +158,7 @@ def test_a_changed_file_changes_the_fingerprint(library: Library, tmp_path: Path
         ("value/seeds", (7, 3), [7, 8, 9]),
         ("value/join", (["a", "", "b"],), "a, b"),
         ("value/lines", (" a \n\n b",), ["a", "b"]),
+        ("logic/collect", ([3, 1, 2],), [3, 1, 2]),
         ("logic/reroute", ("x",), "x"),
         ("logic/switch", (Lazy(lambda: 1), Lazy(lambda: 1 / 0)), 1),
         ("logic/switch", (Lazy(lambda: 1 / 0), Lazy(lambda: 2), False), 2),
