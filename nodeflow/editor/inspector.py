@@ -25,6 +25,7 @@ from PySide6.QtWidgets import (
 from ..graph.edits import Batch, SetValue
 from .dragging import parsed
 from .faces import field_kind
+from .options import OptionRows
 
 if TYPE_CHECKING:
     from ..specs import Input, NodeSpec
@@ -60,13 +61,22 @@ class Inspector(QScrollArea):
         """Follow the document: new editors where the nodes or their wires are others, else new values."""
         self.names = [name for name in self.names if name in self.document.graph.nodes]
         nodes = [self.document.graph.nodes[name] for name in self.names]
-        shape = [(name, node.type, tuple(node.wires)) for name, node in zip(self.names, nodes, strict=True)]
+        shape = [
+            (name, node.type, tuple(node.wires), self._choices(name))
+            for name, node in zip(self.names, nodes, strict=True)
+        ]
         if shape != self._shape:
             self._shape = shape
             self._build()
         for name, editor in self.editors.items():
             if not editor.hasFocus():
                 _show(editor, self.document.value(self.names[0], name))
+
+    def _choices(self, name: str) -> list[Any]:
+        """The values that options follow, which decide on what there is to edit."""
+        spec = self.document.spec(name)
+        ports = spec.inputs if spec else ()
+        return [self.document.value(name, port.widget.by) for port in ports if port.widget.kind == "options"]
 
     def _build(self) -> None:
         self.editors = {}
@@ -118,7 +128,7 @@ class Inspector(QScrollArea):
             label = _label(port.name.replace("_", " "), "dim")
             label.setToolTip(port.doc)
             self.editors[port.name] = editor
-            if isinstance(editor, QPlainTextEdit):
+            if isinstance(editor, QPlainTextEdit | OptionRows):
                 form.addRow(label)
                 form.addRow(editor)
             else:
@@ -128,6 +138,9 @@ class Inspector(QScrollArea):
 
     def _editor(self, port: Input) -> QWidget:
         kind = field_kind(port)
+        if port.widget.kind == "options":
+            choice = self.document.value(self.names[0], port.widget.by)
+            return OptionRows(port, choice, lambda options: self._set(port.name, options))
         if kind == "switch":
             box = QCheckBox()
             box.toggled.connect(lambda on: self._set(port.name, on))
@@ -212,7 +225,9 @@ def _label(text: str, name: str, rich: bool = False) -> QLabel:
 def _show(editor: QWidget, value: Any) -> None:
     """Put a value into an editor, telling nobody."""
     editor.blockSignals(True)
-    if isinstance(editor, QCheckBox):
+    if isinstance(editor, OptionRows):
+        editor.show_value(value)
+    elif isinstance(editor, QCheckBox):
         editor.setChecked(bool(value))
     elif isinstance(editor, QComboBox):
         row = next((row for row in range(editor.count()) if editor.itemData(row) == value), -1)
