@@ -448,6 +448,76 @@ def lora(
     return TrainedLora(done.denoiser, done.text_encoder, str(done.path), str(done.kohya), *_shown(done.result))
 
 
+class Distilled(NamedTuple):
+    """What a distillation brought.
+
+    Args:
+        denoiser: The student, to be sampled without guidance in 1 to 8 steps.
+        scheduler: How to sample from it.
+        file: The LoRA that makes the teacher the student; empty where the whole denoiser was trained.
+        samples: Pictures that it makes in four steps.
+        curve: The loss over the steps.
+        losses: One number a step.
+    """
+
+    denoiser: Denoiser
+    scheduler: SchedulerConfig
+    file: str
+    samples: Image
+    curve: Image
+    losses: list[float]
+
+
+@node("training/distil", title="Distil to few steps")
+def distil(
+    run: Run,
+    model: Denoiser,
+    scheduler: SchedulerConfig,
+    data: Dataset,
+    optimiser: Optimiser | None = None,
+    settings: Settings | None = None,
+    autoencoder: Autoencoder | None = None,
+    text_encoder: TextEncoder | None = None,
+    teacher_guidance: Annotated[float, Range(1, 30)] = 3.0,
+    teacher_steps: Annotated[int, Range(4, 1000)] = 50,
+    rank: Annotated[int, Range(0, 1024)] = 0,
+    steps: Steps = 1000,
+    prompts: Annotated[str, Text(), Cosmetic()] = "",
+    save_every: Every = 500,
+    preview_every: Every = 0,
+) -> Distilled:
+    """Teach a copy of a denoiser to paint in few steps: latent consistency distillation (2310.04378).
+
+    Args:
+        model: The teacher.
+        scheduler: Its noise space and what it predicts.
+        data: What to learn from.
+        optimiser: How weights follow.
+        settings: Batch, precision, average, seed.
+        autoencoder: Between pictures and latents; none for pixels.
+        text_encoder: Reads the captions.
+        teacher_guidance: The guidance that the student will have built in.
+        teacher_steps: Into how many steps the teacher's path is cut.
+        rank: Of a LoRA that makes any copy of the teacher the student; 0 trains the whole denoiser.
+        steps: How many in all.
+        prompts: What to draw on the way, a line each; empty = some captions.
+        save_every: Steps between two saved states.
+        preview_every: Steps between two previews; 0 = only at the end.
+    """
+    from nodeflow.diffusion.training import distillation, recipes
+    from nodeflow.diffusion.training.lessons import Base
+
+    done = distillation.distil(
+        _course(run, save_every, preview_every),
+        _plan(data, optimiser, settings, steps),
+        Base(model, scheduler, autoencoder, text_encoder),
+        distillation.Distillation(teacher_guidance, teacher_steps),
+        recipes.LowRank(rank) if rank else None,
+        wanted=_wanted(prompts),
+    )
+    return Distilled(done.denoiser, done.scheduler, str(done.path or ""), *_shown(done.result))
+
+
 @node("training/class-pictures", title="Class pictures")
 def class_pictures(
     run: Run,

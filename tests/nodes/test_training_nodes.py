@@ -28,8 +28,10 @@ SMALL: dict[str, dict[str, Any]] = {
     "text-to-image": {"size": 16, "widths": "8, 16", "autoencoder_steps": 2, "captions": "folders"},
     "fine-tune": {"size": 16},
     "lora": {"size": 16, "rank": 2},
+    "few-steps": {"size": 16},
     "dreambooth": {"size": 16, "rank": 2, "class_count": 3, "class_prompt": "a cat"},
 }
+ON_A_MODEL = ("fine-tune", "lora", "dreambooth", "few-steps")
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +57,7 @@ def test_every_training_graph_is_sound_and_small_here(path: Path) -> None:
 @pytest.mark.parametrize("name", SMALL)
 def test_training_graphs_train(name: str, flow: Any, pictures: Path, tiny: Tiny) -> None:
     values = {"folder": str(pictures), "steps": 2, "batch": 2, **SMALL[name]}
-    if name in ("fine-tune", "lora", "dreambooth"):
+    if name in ON_A_MODEL:
         values["model"] = str(tiny("text_to_image"))
     done = flow(name)(**values)
     assert done.loss.size == (640, 320) and torch.isfinite(done.samples.data).all()
@@ -64,7 +66,7 @@ def test_training_graphs_train(name: str, flow: Any, pictures: Path, tiny: Tiny)
     if "model" not in done:
         return
     parts = open_model(done.model)
-    assert (parts.text_encoder is not None) == (name in ("text-to-image", "fine-tune"))
+    assert (parts.text_encoder is not None) == (name == "text-to-image" or name in ON_A_MODEL)
     assert load_weights(parts.denoiser).config["sample_size"] == values["size"] // parts.denoiser.space.factor
 
 

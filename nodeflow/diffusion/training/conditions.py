@@ -58,6 +58,10 @@ class Classes:
         labels = torch.where(dropped, self.any, self.labels[list(chosen)])
         return {"class_labels": labels.to(next(self.net.parameters()).device)}
 
+    def nothing(self, count: int) -> Mapping[str, Tensor]:
+        """What the network is told where nothing is said, of a batch of `count`."""
+        return {"class_labels": torch.full((count,), self.any, device=next(self.net.parameters()).device)}
+
 
 class CachedTexts:
     """Text states of an encoder that is not trained: computed once for each caption, and kept.
@@ -87,6 +91,11 @@ class CachedTexts:
         said = drop([self.captions[i] for i in chosen], self.dropout, generator)
         states = [self.store.get(self._key(caption), _never)["states"] for caption in said]
         return {"encoder_hidden_states": torch.stack(states).to(self.device)}
+
+    def nothing(self, count: int) -> Mapping[str, Tensor]:
+        """What the network is told where nothing is said, of a batch of `count`."""
+        states = self.store.get(self._key(""), _never)["states"]
+        return {"encoder_hidden_states": states.expand(count, -1, -1).to(self.device)}
 
     def _key(self, caption: str) -> str:
         return Store.key("text", self.handle.digest, self.handle.dtype, repr(self.handle.patches), caption)

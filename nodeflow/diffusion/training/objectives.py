@@ -108,6 +108,24 @@ class DenoisingLoss:
         c_skip, c_out = self.objective.sigma_data**2 / total, sigma * self.objective.sigma_data / total.sqrt()
         return (x0 - c_skip * self.noisy(x0, noise, t)) / c_out
 
+    def clean(self, answer: Tensor, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+        """The clean sample x̂₀ and the noise ε̂ = (x − α x̂₀) / σ that an answer implies, each [B, C, …]."""
+        alpha, sigma = self._levels(t, x)
+        data2 = self.objective.sigma_data**2
+        match self.objective.prediction:
+            case "epsilon":
+                return (x - sigma * answer) / alpha, answer
+            case "sample":
+                x0 = answer
+            case "v_prediction":
+                return alpha * x - sigma * answer, sigma * x + alpha * answer
+            case "flow_prediction":
+                x0 = x - sigma * answer
+            case _:
+                total = sigma**2 + data2
+                x0 = data2 / total * x + sigma * data2**0.5 / total.sqrt() * answer
+        return x0, (x - alpha * x0) / sigma
+
     def weight(self, t: Tensor) -> Tensor:
         """The weight of the answer's squared error at timesteps [B], [B].
 

@@ -23,8 +23,6 @@ from .lessons import Base, Lesson
 from .prior import own_pictures
 from .store import Store
 
-STEPS = 20
-
 
 @dataclass(frozen=True)
 class Wanted:
@@ -35,12 +33,14 @@ class Wanted:
         guidance: Classifier-free guidance.
         count: How many pictures, where no prompts are given.
         seed: Of their noise.
+        steps: In how many steps.
     """
 
     prompts: tuple[str, ...] = ()
     guidance: float = 3.0
     count: int = 4
     seed: int = 0
+    steps: int = 20
 
 
 def painter(course: Course, lesson: Lesson, wanted: Wanted) -> Callable[[], Image]:
@@ -58,7 +58,7 @@ def painter(course: Course, lesson: Lesson, wanted: Wanted) -> Callable[[], Imag
 
     def draw() -> Image:
         if isinstance(told, Nothing):
-            return paint(course, lesson.base, lesson.net, {}, shape, count, wanted.seed)
+            return paint(course, lesson.base, lesson.net, {}, shape, count, wanted.seed, wanted.steps)
         if isinstance(told, Classes):
             both = {"positive": labelled(labels), "negative": labelled([told.any])}
         else:
@@ -72,7 +72,14 @@ def painter(course: Course, lesson: Lesson, wanted: Wanted) -> Callable[[], Imag
 
 
 def paint(
-    course: Course, base: Base, net: Any, told: dict[str, Any], size: tuple[int, int], count: int, seed: int
+    course: Course,
+    base: Base,
+    net: Any,
+    told: dict[str, Any],
+    size: tuple[int, int],
+    count: int,
+    seed: int,
+    steps: int = 20,
 ) -> Image:
     """Pictures of a denoiser's network, [count, 3, H, W].
 
@@ -81,7 +88,7 @@ def paint(
         size: (width, height) in pixels.
     """
     start = latents.empty(base.denoiser.space, *size, count)
-    done = denoise(net, start, make_schedule(base.scheduler, steps=STEPS), seed=seed, **told).latent
+    done = denoise(net, start, make_schedule(base.scheduler, steps=steps), seed=seed, **told).latent
     if base.autoencoder is None or base.in_pixels:
         return latents.to_image(None, done)
     with course.host.weights(base.autoencoder) as decoder:
@@ -107,7 +114,9 @@ def class_pictures(
     def some(first: int, number: int) -> Image:
         both = {name: texts(course, base, prompts, None) for name, prompts in _pair((prompt,)).items()}
         with course.host.weights(base.denoiser) as net:
-            return paint(course, base, net, {**both, "guidance": plain(guidance)}, size, number, seed + first)
+            return paint(
+                course, base, net, {**both, "guidance": plain(guidance)}, size, number, seed + first, Wanted.steps
+            )
 
     return own_pictures(course, Path(key), prompt, count, max(size), some)
 

@@ -52,6 +52,8 @@ def test_the_target_determines_the_clean_sample(kind: str, process: Process) -> 
     one, t = task(kind, process), times(process)
     x, target = one.noisy(x0, noise, t), one.target(x0, noise, t)
     assert torch.allclose(x0_of(one, target, x, t), x0, atol=2e-4)
+    for implied, truth in zip(one.clean(target, x, t), (x0, noise), strict=True):
+        assert torch.allclose(implied, truth, atol=2e-3)
     assert one.loss(target, x0, noise, t).max() == 0
     assert one.loss(target + 1, x0, noise, t).min() > 0
 
