@@ -10,6 +10,7 @@ from oracle.runner import TOLERANCE, Grid, diffusers, network, parted, unlike, w
 
 from nodeflow.diffusion import schedulers
 
+CM = "CMStochasticIterativeScheduler"
 TABLES = ["linear", "scaled_linear", "squaredcos_cap_v2"]
 PREDICTIONS = ["epsilon", "sample", "v_prediction"]
 BOUNDS = [{}, {"clip_sample": True, "clip_sample_range": 0.8}, {"thresholding": True, "sample_max_value": 1.5}]
@@ -78,7 +79,8 @@ GRIDS = [
         (1, 7),
     ),
     Grid("DDIMInverseScheduler", {"rescale_betas_zero_snr": [True], "prediction_type": ["v_prediction"]}),
-    Grid("CogVideoXDDIMScheduler", {**VIDEO, "beta_schedule": TABLES, "snr_shift_scale": [1.0, 3.0]}, (1, 7)),
+    Grid("CogVideoXDDIMScheduler", {**VIDEO, "beta_schedule": TABLES}, (1, 7)),
+    Grid("CogVideoXDDIMScheduler", {"snr_shift_scale": [1.0, 2.0]}),
     Grid("CogVideoXDDIMScheduler", {**VIDEO, "rescale_betas_zero_snr": [True], "prediction_type": PREDICTIONS[1:]}),
     Grid(
         "CogVideoXDDIMScheduler",
@@ -95,6 +97,9 @@ GRIDS = [
         says=previous,
     ),
     Grid("UnCLIPScheduler", {"variance_type": ["learned_range"]}, (7,), channels=2, wide=True, says=previous),
+    Grid(CM, {"clip_denoised": [True, False], "s_noise": [1.0, 0.9], "rho": [7.0, 5.0]}, (1, 2, 4, 40)),
+    Grid(CM, {"sigma_min": [0.002, 0.125], "sigma_max": [80.0, 20.0], "sigma_data": [0.5, 1.0]}, (2, 3), starts=(0, 1)),
+    Grid(CM, {"num_train_timesteps": [40, 151]}, request={"timesteps": [22, 0]}),
     Grid("IPNDMScheduler", {}, (2, 3, 4, 7, 20), wide=True, says=recomputed),
     Grid("IPNDMScheduler", {"trained_betas": [[0.9, 0.7, 0.5, 0.3, 0.1, 0.0]]}, (5,), wide=True, says=recomputed),
     Grid("SCMScheduler", {"sigma_data": [0.5]}, (2,), ends=True, unit=0.5),

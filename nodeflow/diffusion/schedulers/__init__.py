@@ -41,6 +41,7 @@ from .adaptive import DPMAdaptiveScheduler
 from .cogvideox import CogVideoXDDIMScheduler
 from .config import Config, ScheduleError
 from .consistency import LCMScheduler, TCDScheduler
+from .consistency_models import CMStochasticIterativeScheduler
 from .ddim import DDIMInverseScheduler, DDIMScheduler
 from .ddpm import DDPMScheduler
 from .dpm import DPMSolverMultistepScheduler
@@ -74,6 +75,7 @@ __all__ = [
     "VE",
     "VP",
     "AysSchedules",
+    "CMStochasticIterativeScheduler",
     "CogVideoXDDIMScheduler",
     "Config",
     "DDIMInverseScheduler",

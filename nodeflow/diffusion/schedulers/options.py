@@ -34,6 +34,7 @@ HELP: Mapping[str, str] = MappingProxyType(
         "beta_start": "The first beta of training.",
         "clip_sample": "Keep the clean sample within clip_sample_range at each step.",
         "clip_sample_range": "The largest value of a clipped clean sample.",
+        "clip_denoised": "Keep the clean sample within 1 at each step.",
         "correct_steps": "Corrector steps at each noise level.",
         "disable_corrector": "Steps whose corrector is left out, as a list.",
         "dynamic_thresholding_ratio": "The quantile of the clean sample that thresholding keeps within 1.",

@@ -170,6 +170,29 @@ class GeometricVE:
         return 1.0
 
 
+class EDM:
+    """Variance exploding without a table: x = x0 + k eps; the network sees x / sqrt(k² + s²).
+
+    Args:
+        ks: The noise levels of training, rising, float64, [T].
+        deviation: s, the standard deviation of the data.
+        told: What the network is told of a level.
+        level_of: The level that it is told so.
+    """
+
+    def __init__(
+        self, ks: np.ndarray, deviation: float, told: Callable[[float], float], level_of: Callable[[float], float]
+    ) -> None:
+        self.ks, self.deviation, self.steps = ks, deviation, len(ks)
+        self.t, self.k = told, level_of
+
+    def level(self, k: float) -> Level:
+        return Level(1.0, k)
+
+    def input_scale(self, level: Level) -> float:
+        return 1 / math.hypot(level.sigma, self.deviation)
+
+
 class Flow:
     """Rectified flow: a straight line from data to noise, x = (1 - k) x0 + k eps; t counts k in `steps`.
 

@@ -13,8 +13,13 @@ import numpy as np
 
 def karras(largest: float, smallest: float, n: int, rho: float = 7.0) -> np.ndarray:
     """Evenly spaced in k^(1/rho). Karras et al. 2022, arXiv 2206.00364, eq. 5."""
+    return karras_at(np.linspace(0, 1, n), largest, smallest, rho)
+
+
+def karras_at(u: np.ndarray, largest: float, smallest: float, rho: float = 7.0) -> np.ndarray:
+    """The levels at shares u in [0, 1] of the way down in k^(1/rho), [n]."""
     top, bottom = largest ** (1 / rho), smallest ** (1 / rho)
-    return (top + np.linspace(0, 1, n) * (bottom - top)) ** rho
+    return (top + u * (bottom - top)) ** rho
 
 
 def exponential(largest: float, smallest: float, n: int) -> np.ndarray:

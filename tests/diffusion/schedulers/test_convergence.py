@@ -202,6 +202,23 @@ def test_a_perfect_consistency_model_needs_one_step(
     assert float(state.x.norm()) == pytest.approx(gaussian.deviation(schedule.level(n)), rel=1e-6)
 
 
+@pytest.mark.parametrize("n", [1, 2, 5])
+def test_a_perfect_consistency_model_leads_to_the_lowest_level(n: int, gaussian: Any) -> None:
+    """Its network F says what c_skip x lacks; the run ends with the variance of data and lowest noise."""
+    scheduler = schedulers.from_config("CMStochasticIterativeScheduler", clip_denoised=False, sigma_min=0.1)
+    schedule = scheduler.schedule(n)
+    solver, draws = scheduler.solver(schedule), Columns()
+    x = torch.zeros(1, n + 2, dtype=torch.float64)
+    x[0, 0] = gaussian.deviation(schedule.level(0))
+    state = solver.start(x)
+    while not solver.done(state):
+        level, above = schedule.level(state.index), schedule.level(state.index).sigma - 0.1
+        wanted = gaussian.carried(state.x, level, schedule.level(n))
+        output = (wanted - 0.25 / (above**2 + 0.25) * state.x) / (above * 0.5 / math.hypot(level.sigma, 0.5))
+        state = solver.step(state, output, draws)
+    assert float(state.x.norm()) == pytest.approx(gaussian.deviation(schedule.level(n)), rel=1e-6)
+
+
 @pytest.mark.parametrize("kind", ["epsilon", "sample", "v_prediction", "flow_prediction"])
 @pytest.mark.parametrize("level", [(1.0, 14.6), (0.6, 0.8), (0.3, 0.7), (1.0, 0.01)])
 def test_a_prediction_gives_back_data_and_noise(kind: str, level: tuple[float, float], gaussian: Any) -> None:
