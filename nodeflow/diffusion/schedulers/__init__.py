@@ -44,13 +44,18 @@ from .consistency import LCMScheduler, TCDScheduler
 from .consistency_models import CMStochasticIterativeScheduler
 from .ddim import DDIMInverseScheduler, DDIMScheduler
 from .ddpm import DDPMScheduler
+from .deis import DEISMultistepScheduler
 from .dpm import DPMSolverMultistepScheduler
+from .dpm_inverse import DPMSolverMultistepInverseScheduler
+from .dpm_sde import DPMSolverSDEScheduler
+from .edm import CosineDPMSolverMultistepScheduler, EDMDPMSolverMultistepScheduler, EDMEulerScheduler
 from .er_sde import ERSDEScheduler
 from .euler import EulerAncestralDiscreteScheduler, EulerDiscreteScheduler
 from .flow_lcm import FlowMatchLCMScheduler
 from .flow_match import FlowMatchEulerDiscreteScheduler, FlowMatchHeunDiscreteScheduler
 from .heun import HeunDiscreteScheduler
 from .ipndm import IPNDMScheduler
+from .kdpm2 import KDPM2AncestralDiscreteScheduler, KDPM2DiscreteScheduler
 from .lms import LMSDiscreteScheduler
 from .ltx import LTXEulerAncestralRFScheduler
 from .multistep import DPMPP2MSDEScheduler, DPMPP3MSDEScheduler, RESMultistepScheduler
@@ -58,11 +63,13 @@ from .noise import Noise
 from .pndm import PNDMScheduler
 from .prediction import Prediction
 from .repaint import RePaintScheduler
+from .sa import SASolverScheduler
 from .schedule import Eval, Schedule
 from .scheduler import Scheduler, StepOutput, known_class
 from .scm import SCMScheduler
 from .sde_ve import ScoreSdeVeScheduler
 from .seeds import DPMFastScheduler, DPMPP2SAncestralScheduler, SEEDS2Scheduler, SEEDS3Scheduler
+from .singlestep import DPMSolverSinglestepScheduler
 from .slopes import GradientEstimationScheduler, HeunPP2Scheduler, IPNDMDiscreteScheduler
 from .solver import NoiseSource, Solver, State
 from .space import VE, VP, Flow, Level
@@ -78,16 +85,23 @@ __all__ = [
     "CMStochasticIterativeScheduler",
     "CogVideoXDDIMScheduler",
     "Config",
+    "CosineDPMSolverMultistepScheduler",
     "DDIMInverseScheduler",
     "DDIMScheduler",
     "DDPMScheduler",
     "DDPMWuerstchenScheduler",
     "DPMAdaptiveScheduler",
+    "DEISMultistepScheduler",
     "DPMFastScheduler",
     "DPMPP2MSDEScheduler",
     "DPMPP2SAncestralScheduler",
     "DPMPP3MSDEScheduler",
+    "DPMSolverMultistepInverseScheduler",
     "DPMSolverMultistepScheduler",
+    "DPMSolverSDEScheduler",
+    "DPMSolverSinglestepScheduler",
+    "EDMDPMSolverMultistepScheduler",
+    "EDMEulerScheduler",
     "ERSDEScheduler",
     "EulerAncestralDiscreteScheduler",
     "EulerDiscreteScheduler",
@@ -101,6 +115,8 @@ __all__ = [
     "HeunPP2Scheduler",
     "IPNDMDiscreteScheduler",
     "IPNDMScheduler",
+    "KDPM2AncestralDiscreteScheduler",
+    "KDPM2DiscreteScheduler",
     "LCMScheduler",
     "LMSDiscreteScheduler",
     "LTXEulerAncestralRFScheduler",
@@ -111,6 +127,7 @@ __all__ = [
     "Prediction",
     "RESMultistepScheduler",
     "RePaintScheduler",
+    "SASolverScheduler",
     "SCMScheduler",
     "SEEDS2Scheduler",
     "SEEDS3Scheduler",

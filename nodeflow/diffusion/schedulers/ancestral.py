@@ -18,11 +18,16 @@ from .solver import NoiseSource, Solver, State, noisier
 from .space import Level
 
 
+def split_noise(k: float, k2: float, eta: float = 1.0) -> tuple[float, float]:
+    """k_down and k_up of a step from k to k'."""
+    up = min(k2, eta * k2 * math.sqrt(max(1 - (k2 / k) ** 2, 0)))
+    return math.sqrt(k2**2 - up**2), up
+
+
 def below(here: Level, target: Level, eta: float) -> Level:
     """The level a step leads to before fresh noise."""
-    k, k2 = here.k, target.k
-    up = min(k2, eta * k2 * math.sqrt(max(1 - (k2 / k) ** 2, 0)))
-    return Level(target.alpha, target.alpha * math.sqrt(k2**2 - up**2))
+    down, _ = split_noise(here.k, target.k, eta)
+    return Level(target.alpha, target.alpha * down)
 
 
 def split(nodes: Nodes, eta: float) -> Nodes:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,7 +16,9 @@ from .exponential import Exponential, Kernel, Point, kernel
 from .families import ExponentialScheduler
 from .prediction import Prediction
 from .schedule import Eval, Schedule
+from .scheduler import Scheduler
 from .solver import NoiseSource, State, doubled, remembered
+from .space import Level
 
 FEW_STEPS = 15
 """Below this many steps the last two are of lower order, for stability."""
@@ -54,6 +56,8 @@ class DPM(Exponential):
     learned_variance: bool = False
     adds_half: bool = False
 
+    curvature: ClassVar[float] = 1.0
+
     def advance(self, state: State, output: Tensor, noise: NoiseSource) -> State:
         call, x = self.here(state), state.x
         m, x0 = self.read(x, output[:, : x.shape[1]], call.level)
@@ -62,11 +66,18 @@ class DPM(Exponential):
         z = self.drawn(x, call, noise) if self.stochastic else None
         if call.target.sigma == 0:
             x = self.clean(x, m, call.level, call.target)
-        elif (h := call.target.lam - call.level.lam) != 0:
-            step = kernel(call.level, call.target, data=self.data, eta=self.stochastic)
-            x = step.carry * x - step.gain * self.slope(step, h, points)
-            x = x if z is None else x + self.noise_scale * step.noise * z
+        else:
+            x = self.joined(x, call.level, call.target, points, z)
         return replace(state, x=x, estimate=x0, history=history)
+
+    def joined(self, x: Tensor, here: Level, target: Level, points: list[Point], z: Tensor | None) -> Tensor:
+        """x at a noisy target, through the outputs at these points, [B, ...]."""
+        h = target.lam - here.lam
+        if h == 0:
+            return x
+        step = kernel(here, target, data=self.data, eta=self.stochastic)
+        x = step.carry * x - step.gain * self.slope(step, h, points)
+        return x if z is None else x + self.noise_scale * step.noise * z
 
     def drawn(self, x: Tensor, call: Eval, noise: NoiseSource) -> Tensor:
         """The noise of a step, N(0, 1), [B, ...]."""
@@ -96,10 +107,68 @@ class DPM(Exponential):
         older = (points[1].m - points[2].m) / r1
         D2 = (D1 - older) / (r0 + r1)
         c2 = (F - g) / g**2 + (0.5 if self.adds_half else -0.5)
-        return F * D0 + (F / g - 1) * (D1 + r0 * D2) + c2 * D2
+        return F * D0 + (F / g - 1) * (D1 + r0 * D2) + self.curvature * c2 * D2
 
 
-class DPMSolverMultistepScheduler(ExponentialScheduler):
+MENUS: Mapping[str, tuple[Any, ...]] = MappingProxyType(
+    {
+        "algorithm_type": ("dpmsolver++", "sde-dpmsolver++", "dpmsolver", "sde-dpmsolver"),
+        "solver_type": ("midpoint", "heun"),
+        "solver_order": (1, 2, 3),
+        "variance_type": (None, "learned", "learned_range"),
+    }
+)
+
+ALIASES: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {
+        "algorithm_type": dict.fromkeys(("deis", "data_prediction", "noise_prediction"), "dpmsolver++"),
+        "solver_type": dict.fromkeys(("logrho", "bh1", "bh2"), "midpoint"),
+    }
+)
+"""What other exponential integrators call their own, and DPM-Solver++ does in its usual way."""
+
+
+class DPMScheduler(ExponentialScheduler):
+    """What the multistep, singlestep and inverse classes share."""
+
+    menus: ClassVar[Mapping[str, tuple[Any, ...]]] = {**ExponentialScheduler.menus, **MENUS}
+    aliases: ClassVar[Mapping[str, Mapping[str, str]]] = ALIASES
+
+    @property
+    def data(self) -> bool:
+        """Whether the solver steps in the data prediction."""
+        return self.config.algorithm_type.endswith("++")
+
+    def check(self) -> None:
+        super().check()
+        c, where = self.config, type(self).__name__
+        if not self.data and self.ends_clean:
+            what = f"algorithm_type {c.algorithm_type} cannot end at zero noise"
+            refuse(what, where=where, fix="set final_sigmas_type to sigma_min, or take dpmsolver++")
+        if c.algorithm_type == "sde-dpmsolver" and c.solver_order > 2:
+            refuse("sde-dpmsolver has no order 3", where=where, fix="set solver_order to 2, or take sde-dpmsolver++")
+
+    def make_solver(self, schedule: Schedule, prediction: Prediction) -> DPM:
+        return DPM(schedule, prediction, data=self.data, **told(self))
+
+
+def told(scheduler: Scheduler) -> dict[str, Any]:
+    """What a configuration says to the solver, whichever of its options the class has."""
+    c = scheduler.config
+    sde = scheduler.asks("algorithm_type") and c.algorithm_type.startswith("sde")
+    return {
+        "stochastic": float(sde),
+        "solver_order": c.solver_order,
+        "heun": c.solver_type == "heun",
+        "lower_order_final": c.lower_order_final,
+        "euler_at_final": scheduler.asks("euler_at_final"),
+        "learned_variance": scheduler.asks("variance_type"),
+        # kept as published: the stochastic formula adds the half that the expansion subtracts
+        "adds_half": sde,
+    }
+
+
+class DPMSolverMultistepScheduler(DPMScheduler):
     """DPM-Solver++: good pictures in 20 steps; also its noise form and its stochastic forms."""
 
     defaults: ClassVar[Mapping[str, Any]] = {
@@ -119,59 +188,7 @@ class DPMSolverMultistepScheduler(ExponentialScheduler):
         **SPACED,
         "rescale_betas_zero_snr": False,
     }
-    menus: ClassVar[Mapping[str, tuple[Any, ...]]] = {
-        **ExponentialScheduler.menus,
-        "algorithm_type": ("dpmsolver++", "sde-dpmsolver++", "dpmsolver", "sde-dpmsolver"),
-        "solver_type": ("midpoint", "heun"),
-        "solver_order": (1, 2, 3),
-        "variance_type": (None, "learned", "learned_range"),
-    }
-    aliases: ClassVar[Mapping[str, Mapping[str, str]]] = {
-        "algorithm_type": {"deis": "dpmsolver++"},
-        "solver_type": {"logrho": "midpoint", "bh1": "midpoint", "bh2": "midpoint"},
-    }
     solver_class = DPM
-
-    @property
-    def data(self) -> bool:
-        """Whether the solver steps in the data prediction."""
-        return self.config.algorithm_type.endswith("++")
-
-    def check(self) -> None:
-        super().check()
-        c, where = self.config, type(self).__name__
-        if not self.data and c.final_sigmas_type == "zero":
-            what = f"algorithm_type {c.algorithm_type} cannot end at zero noise"
-            refuse(what, where=where, fix="set final_sigmas_type to sigma_min, or take dpmsolver++")
-        if c.algorithm_type == "sde-dpmsolver" and c.solver_order > 2:
-            refuse("sde-dpmsolver has no order 3", where=where, fix="set solver_order to 2, or take sde-dpmsolver++")
-
-    def make_solver(self, schedule: Schedule, prediction: Prediction) -> DPM:
-        c, stochastic = self.config, self.config.algorithm_type.startswith("sde")
-        return DPM(
-            schedule,
-            prediction,
-            data=self.data,
-            stochastic=float(stochastic),
-            solver_order=c.solver_order,
-            heun=c.solver_type == "heun",
-            lower_order_final=c.lower_order_final,
-            euler_at_final=c.euler_at_final,
-            learned_variance=c.variance_type is not None,
-            # kept as published: shared pictures depend on it
-            adds_half=stochastic,
-        )
-
-    def flow_base(self, n: int) -> np.ndarray:
-        return 1 - np.linspace(1 / self.config.num_train_timesteps, 1, n + 1)[:n]
-
-    @property
-    def last(self) -> int:
-        """One past the noisiest timestep whose lambda is not clipped; a cosine table ends in near-infinite noise."""
-        alpha2 = self.vp.alphas_cumprod
-        lambdas = alpha2.sqrt().log() - (1 - alpha2).sqrt().log()
-        clipped = np.searchsorted(lambdas.flip(0).numpy(), np.float32(self.config.lambda_min_clipped))
-        return self.config.num_train_timesteps - int(clipped)
 
     @property
     def rounds(self) -> bool:

@@ -10,8 +10,10 @@ from typing import Any, ClassVar
 import numpy as np
 from torch import Tensor
 
+from .ancestral import split_noise
 from .config import SPACED, TRAINING, WARPED, refuse
 from .families import KScheduler
+from .prediction import PRECONDITIONED
 from .request import Request
 from .schedule import Nodes
 from .solver import NoiseSource, Solver, State, slope
@@ -43,8 +45,12 @@ class Churned(Solver):
         return x + self.s_noise * math.sqrt(higher.sigma**2 - level.sigma**2) * noise(x), higher
 
     def clean(self, x: Tensor, output: Tensor, seen: Level, level: Level) -> Tensor:
-        """x0 of a raised x: the model saw the level before, and all but eps is scaled by the level it saw, [B, ...]."""
-        return self.prediction.x0(x, output, level if self.prediction.kind == "epsilon" else seen)
+        """x0 of a raised x: the model saw the level before, and all but eps is scaled by the level it saw, [B, ...].
+
+        As published, a preconditioned output is scaled by the level of x too.
+        """
+        at_x = self.prediction.kind in ("epsilon", *PRECONDITIONED)
+        return self.prediction.x0(x, output, level if at_x else seen)
 
 
 @dataclass(frozen=True)
@@ -67,11 +73,9 @@ class EulerAncestral(Solver):
 
     def advance(self, state: State, output: Tensor, noise: NoiseSource) -> State:
         call, x = self.here(state), state.x
-        k, k2 = call.level.k, call.target.k
-        up = math.sqrt(max(k2**2 * (k**2 - k2**2), 0)) / k
-        down = math.sqrt(max(k2**2 - up**2, 0))
+        down, up = split_noise(call.level.k, call.target.k)
         x0 = self.prediction.x0(x, output, call.level)
-        return replace(state, x=x + (down - k) * slope(x, x0, call.level) + up * noise(x), estimate=x0)
+        return replace(state, x=x + (down - call.level.k) * slope(x, x0, call.level) + up * noise(x), estimate=x0)
 
 
 class EulerDiscreteScheduler(KScheduler):

@@ -15,9 +15,11 @@ eta is how stochastic the step is: 0 follows the ordinary differential equation,
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
 from torch import Tensor
 
 from .prediction import noise_of
@@ -48,6 +50,24 @@ class Point(NamedTuple):
 
     lam: float
     m: Tensor
+
+
+def moment(i: int, g: float) -> float:
+    """M_i, g times the integral of u^i e^(g (1 - u)) over 0 … 1: M_0 = e^g - 1, M_i = i M_(i-1) / g - 1."""
+    if abs(g) < 1:  # where the recursion cancels
+        return sum(g**k * math.factorial(i) / math.factorial(i + k) for k in range(1, 20))
+    return i * moment(i - 1, g) / g - 1 if i else math.expm1(g)
+
+
+def through(points: list[Point], begin: float, h: float, moments: Sequence[float]) -> Tensor:
+    """The integral over a step from lambda = begin, h long, of the polynomial through as many outputs, [B, ...].
+
+    Each output counts c_j: sum_j c_j r_j^i = M_i for i = 0, 1, …, where r = (lambda - begin) / h.
+    """
+    powers = np.vander([(point.lam - begin) / h for point in points], increasing=True).T
+    counts = np.linalg.solve(powers, np.array(moments)).tolist()
+    first, *rest = (count * point.m for count, point in zip(counts, points, strict=True))
+    return sum(rest, start=first)
 
 
 @dataclass(frozen=True)

@@ -81,12 +81,15 @@ class TableScheduler(WarpedScheduler):
 
     def spaced(self, n: int, last: int | None = None, beyond: int = 0) -> np.ndarray:
         """n falling timesteps, spaced as the configuration says, float64, [n]."""
-        c = self.config
-        last = last or c.num_train_timesteps
-        if c.timestep_spacing == "leading" and n + beyond > last:
+        train = self.config.num_train_timesteps
+        last = last or train
+        if "timestep_spacing" not in self.defaults:
+            return spaced("linspace", n, last, train, beyond=beyond)
+        kind = self.config.timestep_spacing
+        if kind == "leading" and n + beyond > last:
             what = f"{n} steps do not fit into {last} timesteps with leading spacing"
             refuse(what, where=type(self).__name__, fix="take fewer steps or another timestep_spacing")
-        return spaced(c.timestep_spacing, n, last, c.num_train_timesteps, c.steps_offset, beyond)
+        return spaced(kind, n, last, train, self.config.steps_offset, beyond)
 
     def refuse_timesteps(self, request: Request) -> None:
         """Timesteps of the caller's own and a warp exclude each other."""
@@ -210,9 +213,11 @@ class ExponentialScheduler(TableScheduler):
     """Integer timesteps that leave the clean end out of the count; a warp lies over the whole table."""
 
     space: VP | Flow
-    menus: ClassVar[Mapping[str, tuple[str, ...]]] = {
+    menus: ClassVar[Mapping[str, tuple[Any, ...]]] = {
         "prediction_type": ("epsilon", "sample", "v_prediction", "flow_prediction")
     }
+    repeats: ClassVar[bool] = False
+    """Whether a warp or a flow that does not end clean ends where it stood: as published, a step of no length."""
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], **overrides: Any) -> Self:
@@ -232,7 +237,7 @@ class ExponentialScheduler(TableScheduler):
         self.refuse_timesteps(request)
         t, k = self.flow_levels(request) if self.config.use_flow_sigmas else self.table_levels(request)
         if len(k) == len(t):
-            k = np.append(k, 0.0 if self.config.final_sigmas_type == "zero" else self.smallest(k))
+            k = np.append(k, 0.0 if self.ends_clean else self.smallest(k))
         return self.joined(t.astype(np.int64), k.astype(np.float32))
 
     def table_levels(self, request: Request) -> tuple[np.ndarray, np.ndarray]:
@@ -266,7 +271,7 @@ class ExponentialScheduler(TableScheduler):
 
     def flow_base(self, n: int) -> np.ndarray:
         """n falling noise levels before any shift, float64, [n]."""
-        raise NotImplementedError
+        return 1 - np.linspace(1 / self.config.num_train_timesteps, 1, n + 1)[:n]
 
     def below_one(self, k: np.ndarray) -> np.ndarray:
         """Levels that a step in lambda can start from: lambda is minus infinity at k = 1."""
@@ -276,14 +281,24 @@ class ExponentialScheduler(TableScheduler):
         """How far a flow is moved towards noise."""
         return self.config.flow_shift if mu is None else shift_of(mu, self.config.time_shift_type)
 
+    @property
+    def ends_clean(self) -> bool:
+        """Whether a run ends without noise."""
+        return "final_sigmas_type" in self.defaults and self.config.final_sigmas_type == "zero"
+
     def smallest(self, k: np.ndarray) -> float:
         """The level a run ends at where it does not end clean."""
-        return float(self.vp.ks[0])
+        repeated = self.repeats and (self.warp or self.config.use_flow_sigmas)
+        return float(k[-1]) if repeated else float(self.vp.ks[0])
 
     @property
     def last(self) -> int:
-        """One past the noisiest timestep that may be visited."""
-        return self.config.num_train_timesteps
+        """One past the noisiest timestep whose lambda is not clipped; a cosine table ends in near-infinite noise."""
+        alpha2 = self.vp.alphas_cumprod
+        lambdas = alpha2.sqrt().log() - (1 - alpha2).sqrt().log()
+        smallest = self.config.lambda_min_clipped if "lambda_min_clipped" in self.defaults else -math.inf
+        clipped = np.searchsorted(lambdas.flip(0).numpy(), np.float32(smallest))
+        return self.config.num_train_timesteps - int(clipped)
 
     @property
     def rounds(self) -> bool:

@@ -46,10 +46,16 @@ class AncestralDPM(DPM, Ancestral):
 
 @dataclass(frozen=True)
 class BrownianDPM(DPM):
-    """A multistep step whose noise is that of a Brownian path, so that more steps refine a picture."""
+    """A multistep step whose noise is that of a Brownian path, so that more steps refine a picture.
+
+    Args:
+        span: The lowest and the highest level of the path; None takes those of the schedule.
+    """
+
+    span: tuple[float, float] | None = None
 
     def drawn(self, x: Tensor, call: Eval, noise: NoiseSource) -> Tensor:
-        return noise.between(x, call.level.sigma, call.target.sigma, self.schedule.span)
+        return noise.between(x, call.level.sigma, call.target.sigma, self.span or self.schedule.span)
 
 
 class DPMPP2MSDEScheduler(SigmaScheduler):

@@ -9,6 +9,11 @@ With x = alpha x0 + sigma eps and r² = alpha² + sigma²:
     inverted     m = x0 - eps, a flow whose time runs towards data
     trigflow     m = dx / dk on a circle       x0 = alpha x - sqrt(1 - alpha²) m    arXiv 2410.11081
     score        m = -eps / sigma              x0 = (x + sigma² m) / alpha          arXiv 2011.13456
+
+and with data of deviation s and r² = (alpha s)² + sigma², preconditioned as in `edm.py`:
+
+    edm_epsilon  x0 = (alpha s² x / r + sigma s m) / r
+    edm_v        x0 = (alpha s² x / r - sigma s m) / r, v_prediction where s = 1
 """
 
 from __future__ import annotations
@@ -21,22 +26,27 @@ from torch import Tensor
 
 from .space import Level
 
+PRECONDITIONED = {"edm_epsilon": 1, "edm_v": -1}
+"""The sign of c_out."""
+
 
 @dataclass(frozen=True)
 class Prediction:
     """How to read a model's output.
 
     Args:
-        kind: epsilon, sample, v_prediction, flow_prediction, inverted_flow, trigflow or score.
+        kind: epsilon, sample, v_prediction, flow_prediction, inverted_flow, trigflow, score, edm_epsilon or edm_v.
         clip: Bound on |x0|, where x0 is clipped.
         quantile: Share of pixels that decides the bound of dynamic thresholding, where it is on.
         largest: The highest bound dynamic thresholding may choose.
+        deviation: s, of the data of a preconditioned model.
     """
 
     kind: str
     clip: float | None = None
     quantile: float | None = None
     largest: float = 1.0
+    deviation: float = 1.0
 
     @property
     def bounded(self) -> bool:
@@ -62,6 +72,9 @@ class Prediction:
             return alpha * x - math.sqrt(1 - alpha**2) * output
         if self.kind == "score":
             return (x + sigma**2 * output) / alpha
+        if self.kind in PRECONDITIONED:
+            s, r = self.deviation, math.hypot(alpha * self.deviation, sigma)
+            return (alpha * s**2 / r**2) * x + (PRECONDITIONED[self.kind] * sigma * s / r) * output
         return (x - sigma * output) / alpha
 
     def eps(self, x: Tensor, output: Tensor, level: Level) -> Tensor:
@@ -80,6 +93,15 @@ class Prediction:
             return -level.norm / level.sigma
         if self.kind == "flow_prediction":
             return -(level.alpha + level.sigma) / level.sigma
+        if self.kind == "inverted_flow":
+            return (level.alpha + level.sigma) / level.sigma
+        if self.kind in PRECONDITIONED:
+            r = math.hypot(level.alpha * self.deviation, level.sigma)
+            return PRECONDITIONED[self.kind] * r / (level.sigma * self.deviation)
+        if self.kind == "trigflow":
+            return -1 / math.sqrt(1 - level.alpha**2)
+        if self.kind == "score":
+            return level.alpha / level.sigma**2
         return -level.alpha / level.sigma
 
     def output(self, x0: Tensor, eps: Tensor, level: Level) -> Tensor:

@@ -124,6 +124,7 @@ class UniPCMultistepScheduler(ExponentialScheduler):
         "solver_type": {"midpoint": "bh2", "heun": "bh2", "logrho": "bh2"}
     }
     solver_class = UniPC
+    repeats: ClassVar[bool] = True
 
     def check(self) -> None:
         super().check()
@@ -158,6 +159,3 @@ class UniPCMultistepScheduler(ExponentialScheduler):
 
     def below_one(self, k: np.ndarray) -> np.ndarray:
         return super().below_one(stretched(k, self.config.shift_terminal) if self.config.shift_terminal else k)
-
-    def smallest(self, k: np.ndarray) -> float:
-        return float(k[-1]) if self.warp or self.config.use_flow_sigmas else super().smallest(k)

@@ -37,6 +37,8 @@ def test_stretches_have_the_deviation_of_their_length_and_know_nothing_of_each_o
 def test_what_is_asked_beyond_the_ends_lies_at_the_ends() -> None:
     path = BrownianPath(1, *SPAN, (4,))
     assert torch.equal(path.increment(0.0, 99.0), path.increment(*SPAN))
+    for stretch in ((0.0, SPAN[0]), (SPAN[1], 99.0), (SPAN[0], SPAN[0]), (0.0, 0.01)):
+        assert not path.increment(*stretch).any()
 
 
 def test_noise_between_levels_belongs_to_the_seed_not_to_the_draws() -> None:

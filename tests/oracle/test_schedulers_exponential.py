@@ -1,0 +1,121 @@
+"""Every published option of exponential integrators and DPM-Solver-2, step for step, against diffusers 0.42.1."""
+
+from __future__ import annotations
+
+import pytest
+from oracle.runner import Grid, parted
+
+SPACINGS = ["linspace", "leading", "trailing"]
+TABLES = ["linear", "scaled_linear", "squaredcos_cap_v2"]
+WARPS = [None, "use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas"]
+PREDICTIONS = ["epsilon", "sample", "v_prediction"]
+NOISY = ["epsilon", "v_prediction"]
+AYS_TIMESTEPS = [999, 850, 736, 645, 545, 455, 343, 233, 124, 24]
+LAID = {"timestep_spacing": SPACINGS, "beta_schedule": TABLES}
+SD = {"timestep_spacing": SPACINGS, "beta_schedule": ["scaled_linear"]}
+FLOW = {"use_flow_sigmas": [True], "prediction_type": ["flow_prediction"]}
+ENDS = {"final_sigmas_type": ["zero", "sigma_min"]}
+SHORT = {"num_train_timesteps": [100]}
+"""Where the oracle lays every timestep of training on its way up."""
+MU = {"num_inference_steps": 8, "mu": 0.9}
+
+SINGLE, DEIS = "DPMSolverSinglestepScheduler", "DEISMultistepScheduler"
+SA, INVERSE = "SASolverScheduler", "DPMSolverMultistepInverseScheduler"
+DPM2, DPM2A, SDE = "KDPM2DiscreteScheduler", "KDPM2AncestralDiscreteScheduler", "DPMSolverSDEScheduler"
+
+
+def even(t: float) -> float:
+    """A strength of noise between those of the two equations."""
+    return 0.6
+
+
+GRIDS = [
+    Grid(DPM2, {**LAID, **SHORT, "prediction_type": NOISY}, (1, 7), wide=True),
+    # the ancestral ones not on a cosine table: their k_down is a difference in float32 that has lost its digits
+    Grid(DPM2A, {**SD, **SHORT, "prediction_type": NOISY}, (1, 7), wide=True),
+    *[
+        Grid(name, {**SD, **SHORT, "warp": WARPS, "steps_offset": [0, 1]}, starts=(0, 3), wide=True)
+        for name in (DPM2, DPM2A)
+    ],
+    Grid(SDE, {**SD, "prediction_type": NOISY, "noise_sampler_seed": [1]}, (1, 7)),
+    Grid(SDE, {**SD, "warp": WARPS, "steps_offset": [0, 1], "noise_sampler_seed": [5]}, starts=(0, 3)),
+    Grid(SDE, {**SD, "noise_sampler_seed": [[2, 3]]}, options={"s_noise": 1.01}),
+    Grid(
+        SINGLE,
+        {
+            **ENDS,
+            "algorithm_type": ["dpmsolver++", "sde-dpmsolver++"],
+            "solver_order": [1, 2, 3],
+            "solver_type": ["midpoint", "heun"],
+            "lower_order_final": [True, False],
+            "warp": WARPS,
+        },
+        (6, 7, 8),
+    ),
+    Grid(
+        SINGLE,
+        {
+            "algorithm_type": ["dpmsolver"],
+            "final_sigmas_type": ["sigma_min"],
+            "solver_order": [1, 2, 3],
+            "solver_type": ["midpoint", "heun"],
+            "warp": WARPS,
+        },
+        (1, 6, 7, 20),
+    ),
+    Grid(SINGLE, {"beta_schedule": TABLES, "prediction_type": PREDICTIONS, "thresholding": [True, False]}, (1, 20)),
+    Grid(SINGLE, {"beta_schedule": TABLES, "lambda_min_clipped": [-5.1], "solver_order": [3]}),
+    Grid(SINGLE, {**FLOW, **ENDS, "flow_shift": [1.0, 3.0], "solver_order": [2, 3]}, (1, 7, 20)),
+    Grid(SINGLE, {**FLOW, "use_dynamic_shifting": [True]}, request=MU),
+    Grid(SINGLE, {"variance_type": ["learned", "learned_range"]}, channels=2),
+    Grid(SINGLE, {"solver_order": [2, 3]}, request={"timesteps": AYS_TIMESTEPS}),
+    Grid(SINGLE, {"solver_order": [1, 2, 3], "algorithm_type": ["dpmsolver++", "sde-dpmsolver++"]}, starts=(1, 4)),
+    Grid(
+        DEIS,
+        {**SD, "solver_order": [1, 2, 3], "lower_order_final": [True, False], "warp": WARPS},
+        (7, 20),
+        starts=(0, 2),
+        wide=True,
+    ),
+    Grid(DEIS, {**LAID, "prediction_type": PREDICTIONS, "thresholding": [True, False]}, (1, 7), wide=True),
+    Grid(DEIS, {**FLOW, "flow_shift": [1.0, 3.0], "solver_order": [2, 3]}, (1, 7, 20), wide=True),
+    Grid(DEIS, {**FLOW, "use_dynamic_shifting": [True]}, request=MU, wide=True),
+    Grid(DEIS, {**SD, "steps_offset": [1]}, wide=True),
+    Grid(
+        SA,
+        {
+            **SD,
+            "predictor_order": [1, 2, 3, 4],
+            "corrector_order": [1, 2, 3, 4],
+            "algorithm_type": ["data_prediction", "noise_prediction"],
+            "lower_order_final": [True, False],
+        },
+        wide=True,
+    ),
+    Grid(SA, {**SD, "warp": WARPS, "predictor_order": [2, 3], "tau_func": [None, even]}, wide=True),
+    Grid(SA, {**LAID, "prediction_type": PREDICTIONS, "thresholding": [True, False]}, (1, 20), wide=True),
+    Grid(SA, {**LAID, "lambda_min_clipped": [-5.1], "steps_offset": [0, 1]}, wide=True),
+    Grid(SA, {**FLOW, "flow_shift": [1.0, 3.0], "predictor_order": [2, 3]}, (1, 7, 20), wide=True),
+    Grid(SA, SD, starts=(1, 4), wide=True),
+    Grid(
+        INVERSE,
+        {
+            **SD,
+            "algorithm_type": ["dpmsolver++", "dpmsolver"],
+            "solver_order": [1, 2, 3],
+            "solver_type": ["midpoint", "heun"],
+            "lower_order_final": [True, False],
+            "warp": WARPS,
+        },
+        wide=True,
+    ),
+    Grid(INVERSE, {**LAID, "prediction_type": PREDICTIONS, "thresholding": [True, False]}, (1, 20), wide=True),
+    Grid(INVERSE, {**SD, "euler_at_final": [True], "solver_order": [3], "steps_offset": [0, 1]}, (7, 20), wide=True),
+    Grid(INVERSE, {**LAID, "lambda_min_clipped": [-5.1]}, wide=True),
+    Grid(INVERSE, {**SD, "variance_type": ["learned", "learned_range"]}, channels=2, wide=True),
+]
+
+
+@pytest.mark.parametrize("grid", GRIDS, ids=str)
+def test_a_run_equals_the_oracle(grid: Grid) -> None:
+    assert not parted(grid)
