@@ -22,9 +22,16 @@ BOTH = [name for name in schedulers.names() if hasattr(diffusers, name)]
 TABLED = [
     name
     for name in BOTH
-    if {"beta_start", "timestep_spacing"} <= {*schedulers.known_class(name).defaults} and name != "DDIMInverseScheduler"
+    if {"beta_start", "timestep_spacing"} <= {*schedulers.known_class(name).defaults} and "Inverse" not in name
 ]
 """Those that read a model's table of betas and lead from noise to data."""
+
+APART = {
+    "CogVideoXDPMScheduler",  # its step takes other arguments
+    "DPMSolverSDEScheduler",  # its noise is keyed by an option
+    "SASolverScheduler",  # it noises a picture to the level of a timestep, wherever a warp lays the run's
+}
+"""Those that are run elsewhere only."""
 
 SPACINGS = ["linspace", "leading", "trailing"]
 TABLES = ["linear", "scaled_linear", "squaredcos_cap_v2"]
@@ -173,7 +180,7 @@ def test_a_run_equals_the_oracle(grid: Grid) -> None:
     assert not parted(grid)
 
 
-@pytest.mark.parametrize("name", TABLED)
+@pytest.mark.parametrize("name", sorted({*TABLED} - APART))
 def test_the_common_configuration_equals_the_oracle_in_float32(name: str) -> None:
     config = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
     axes: dict[str, list[Any]] = {"timestep_spacing": ["linspace", "leading"], "prediction_type": NOISY}
@@ -183,7 +190,7 @@ def test_the_common_configuration_equals_the_oracle_in_float32(name: str) -> Non
     assert not parted(Grid(name, axes, (20,), (0, 3)))
 
 
-@pytest.mark.parametrize("name", TABLED)
+@pytest.mark.parametrize("name", sorted({*TABLED} - APART))
 def test_options_kept_from_other_classes_mean_what_they_mean_to_the_oracle(name: str) -> None:
     """Mostly nothing: only the ends of a warp are the model's, whatever class reads them."""
     kept: dict[str, Any] = {
@@ -210,7 +217,7 @@ def test_training_sees_the_oracles_noise(name: str, table: str) -> None:
     oracle, mine = getattr(diffusers, name)(beta_schedule=table), schedulers.from_config(name, beta_schedule=table)
     x0, noise = torch.randn(5, 3, 4, 4), torch.randn(5, 3, 4, 4)
     t = torch.tensor([0, 1, 500, 998, 999], dtype=mine.timesteps.dtype)
-    if name in (DPM, UNIPC):  # the oracle reads these from a table that it has not yet turned round
+    if name in (DPM, UNIPC, "DEISMultistepScheduler"):  # the oracle reads these from a table not yet turned round
         oracle = diffusers.DDPMScheduler(beta_schedule=table, beta_start=1e-4, beta_end=0.02)
     assert unlike(mine.add_noise(x0, noise, t), oracle.add_noise(x0, noise, t)) < TOLERANCE
     table = diffusers.DDPMScheduler.from_config(dict(mine.config))

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
-from oracle.runner import Grid, parted
+import torch
+from oracle.runner import TOLERANCE, Grid, diffusers, network, parted, unlike
+
+from nodeflow.diffusion import schedulers
 
 SPACINGS = ["linspace", "leading", "trailing"]
 TABLES = ["linear", "scaled_linear", "squaredcos_cap_v2"]
@@ -119,3 +124,41 @@ GRIDS = [
 @pytest.mark.parametrize("grid", GRIDS, ids=str)
 def test_a_run_equals_the_oracle(grid: Grid) -> None:
     assert not parted(grid)
+
+
+@pytest.mark.parametrize("prediction", PREDICTIONS)
+@pytest.mark.parametrize("spacing", ["leading", "trailing"])
+@pytest.mark.parametrize("zero_snr", [False, True])
+@pytest.mark.parametrize("more", [{}, {"set_alpha_to_one": False, "beta_schedule": "linear"}], ids=str)
+def test_a_run_on_video_equals_the_oracle(prediction: str, spacing: str, zero_snr: bool, more: dict[str, Any]) -> None:
+    """Its history is handed over by the caller; ours takes the same arguments, and remembers."""
+    if zero_snr and prediction == "epsilon":
+        pytest.skip("epsilon is undefined at pure noise")
+    name = "CogVideoXDPMScheduler"
+    config = {"prediction_type": prediction, "timestep_spacing": spacing, "rescale_betas_zero_snr": zero_snr, **more}
+    ours, theirs = schedulers.from_config(name, **config), getattr(diffusers, name)(**config)
+    x = y = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    draws = [torch.Generator().manual_seed(1), torch.Generator().manual_seed(1)]
+    for one in (ours, theirs):
+        one.set_timesteps(7)
+    assert torch.equal(ours.timesteps, theirs.timesteps)
+    old, back = None, None
+    for t in theirs.timesteps:
+        x, _ = ours.step(network(x, t, 1), None, t, None, x, generator=draws[0], eta=0.0)
+        y, old = theirs.step(network(y, t, 1), old, t, back, y, generator=draws[1])
+        back = t
+        assert unlike(x, y) < TOLERANCE
+
+
+def test_the_path_of_the_run_is_that_of_its_seed() -> None:
+    """Without a seed in the configuration, the run's own: other tools do so with theirs."""
+    config = {"beta_schedule": "scaled_linear", "use_karras_sigmas": True}
+    ours, theirs = schedulers.from_config(SDE, **config), getattr(diffusers, SDE)(**config, noise_sampler_seed=7)
+    x = y = 14.0 * torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    draws = torch.Generator().manual_seed(7)
+    for one in (ours, theirs):
+        one.set_timesteps(5)
+    for t, u in zip(ours.timesteps, theirs.timesteps, strict=True):
+        x = ours.step(network(ours.scale_model_input(x, t), u, 1), t, x, generator=draws).prev_sample
+        y = theirs.step(network(theirs.scale_model_input(y, u), u, 1), u, y).prev_sample
+        assert unlike(x, y) < TOLERANCE

@@ -38,7 +38,7 @@ from typing import Any
 
 from . import mu, schedules, usual
 from .adaptive import DPMAdaptiveScheduler
-from .cogvideox import CogVideoXDDIMScheduler
+from .cogvideox import CogVideoXDDIMScheduler, CogVideoXDPMScheduler
 from .config import Config, ScheduleError
 from .consistency import LCMScheduler, TCDScheduler
 from .consistency_models import CMStochasticIterativeScheduler
@@ -84,14 +84,15 @@ __all__ = [
     "AysSchedules",
     "CMStochasticIterativeScheduler",
     "CogVideoXDDIMScheduler",
+    "CogVideoXDPMScheduler",
     "Config",
     "CosineDPMSolverMultistepScheduler",
     "DDIMInverseScheduler",
     "DDIMScheduler",
     "DDPMScheduler",
     "DDPMWuerstchenScheduler",
-    "DPMAdaptiveScheduler",
     "DEISMultistepScheduler",
+    "DPMAdaptiveScheduler",
     "DPMFastScheduler",
     "DPMPP2MSDEScheduler",
     "DPMPP2SAncestralScheduler",

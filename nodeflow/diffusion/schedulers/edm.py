@@ -77,6 +77,10 @@ class EDMScheduler(WarpedScheduler):
         if c.sigma_data <= 0 or c.rho <= 0:
             refuse("sigma_data and rho must be above 0", where=where, fix="give what the model was trained with")
 
+    @property
+    def top(self) -> float:
+        return self.space.t(self.config.sigma_max)
+
     def make_space(self) -> EDM:
         return EDM(self.between(self.config.num_train_timesteps)[::-1], self.config.sigma_data, *self.noted)
 

@@ -22,8 +22,8 @@ class Singlestep(DPM):
     """A step of order r begins at an anchor and takes r calls; call j ends where order j takes the anchor to.
 
     The formulas are those of the multistep solver with D0 the output at the anchor, D1 and D2 towards the later ones.
-    Here D2 is whole, and order 3 converges with order 3; its midpoint form (heun = False) takes D1 over the whole
-    step and leaves D2 out, order 2.
+    Here D2 is whole, and order 3 converges with order 3; its midpoint form (heun = False) leaves D2 and the middle
+    call out, which loses no order where the calls lie evenly in lambda (2206.00927, algorithm 2).
 
     Args:
         orders: The order of each call.

@@ -10,6 +10,7 @@ NAMES = schedulers.names()
 
 OWN_LEVELS = {
     "DPMFastScheduler",
+    "DPMSolverMultistepInverseScheduler",
     "DDIMInverseScheduler",
     "IPNDMScheduler",
     "PNDMScheduler",
@@ -27,7 +28,7 @@ CHOOSES_ITS_STEPS = {"DPMAdaptiveScheduler"}
 AVERAGES_THE_BATCH = {"ScoreSdeVeScheduler", *CHOOSES_ITS_STEPS}
 """As published, the length of their corrections or steps is an average over the batch."""
 
-NOT_DOWN = {"DDIMInverseScheduler", "RePaintScheduler"}
+NOT_DOWN = {"DDIMInverseScheduler", "DPMSolverMultistepInverseScheduler", "RePaintScheduler"}
 """Their runs do not lead from noise to data alone."""
 
 

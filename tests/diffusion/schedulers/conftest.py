@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from nodeflow.diffusion.schedulers import Level, Schedule, Solver, State
+from nodeflow.diffusion.schedulers import Level, Prediction, Schedule, Solver, State
+from nodeflow.diffusion.schedulers.prediction import PRECONDITIONED
 
 SPREAD = 0.8
 
@@ -63,8 +64,17 @@ class Gaussian:
         state = solver.start(x)
         while not solver.done(state) and state.index != until:
             level = solver.schedule.level(state.index)
-            state = solver.step(state, cls.output(state.x, level, solver.prediction.kind), noise)
+            state = solver.step(state, cls.answer(state.x, level, solver.prediction), noise)
         return state
+
+    @classmethod
+    def answer(cls, x: Tensor, level: Level, prediction: Prediction) -> Tensor:
+        """What a perfect network says that predicts so; a preconditioned one sees more than data and noise."""
+        if prediction.kind not in PRECONDITIONED:
+            return cls.output(x, level, prediction.kind)
+        (alpha, sigma), s = level, prediction.deviation
+        r, x0 = math.hypot(alpha * s, sigma), alpha * SPREAD**2 / cls.deviation(level) ** 2 * x
+        return PRECONDITIONED[prediction.kind] * (r * x0 - alpha * s**2 / r * x) / (sigma * s)
 
     @classmethod
     def error(cls, solver: Solver, schedule: Schedule, until: int | None = None) -> float:
@@ -72,7 +82,7 @@ class Gaussian:
         x = torch.tensor([[cls.deviation(schedule.level(0))]], dtype=torch.float64)
         end = len(schedule) if until is None else until
         exact = cls.carried(x, schedule.level(0), schedule.level(end))
-        return float((cls.run(solver, x, until=end).x - exact).abs())
+        return float((cls.run(solver, x, torch.zeros_like, until=end).x - exact).abs())
 
 
 @pytest.fixture
