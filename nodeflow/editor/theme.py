@@ -68,6 +68,14 @@ def type_color(type: str) -> QColor:
 
 
 @cache
+def on_canvas(type: str, share: float) -> QColor:
+    """The colour of a type over the canvas, opaque: see-through curves take twice as long to paint."""
+    one, other = type_color(type), color(CANVAS)
+    pairs = ((one.red(), other.red()), (one.green(), other.green()), (one.blue(), other.blue()))
+    return QColor(*(round(a * share + b * (1 - share)) for a, b in pairs))
+
+
+@cache
 def category_color(category: str) -> QColor:
     """The colour of a header."""
     if category in CATEGORIES:

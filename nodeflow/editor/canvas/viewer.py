@@ -6,13 +6,14 @@ from typing import Any
 
 from NodeGraphQt.widgets.viewer import NodeViewer
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, Qt, QTimer
-from PySide6.QtGui import QMouseEvent, QPainter, QPen, QResizeEvent, QTransform, QWheelEvent
+from PySide6.QtGui import QMouseEvent, QPainter, QPen, QPixmap, QResizeEvent, QTransform, QWheelEvent
 from PySide6.QtWidgets import QGraphicsView
 
 from .. import theme
 
 ZOOM_LOW, ZOOM_HIGH = 0.05, 4.0
 GRID = 20.0
+DOT = 2.0
 
 
 class _NoSearch:
@@ -37,6 +38,7 @@ class FlowViewer(NodeViewer):
         self._search_widget: Any = _NoSearch()
         self._ctx_menu_bar.hide()
         self._cursor_text.setVisible(False)
+        self._row: tuple[tuple[float, ...], QPixmap] | None = None
         self._sharp = QTimer(self, singleShot=True, interval=120)
         self._sharp.timeout.connect(self._sharpen)
 
@@ -106,20 +108,38 @@ class FlowViewer(NodeViewer):
     # The background
 
     def drawBackground(self, painter: QPainter, rect: QRectF) -> None:
-        """Dots that thin out as the view zooms out."""
+        """Dots that thin out as the view zooms out: one row is painted, and copied for each other row."""
         painter.fillRect(rect, theme.color(theme.CANVAS))
-        zoom = self.zoom
-        step = GRID
+        step, zoom = GRID, self.zoom
         while step * zoom < 16:
             step *= 5
-        left, top = int(rect.left() // step) * step, int(rect.top() // step) * step
-        columns, rows = int((rect.right() - left) / step) + 1, int((rect.bottom() - top) / step) + 1
-        dots = [QPointF(left + x * step, top + y * step) for x in range(columns + 1) for y in range(rows + 1)]
-        pen = QPen(theme.color(theme.DOT_STRONG), 1.8)
-        pen.setCosmetic(True)
-        pen.setCapStyle(Qt.PenCapStyle.RoundCap)
-        painter.setPen(pen)
-        painter.drawPoints(dots)
+        corner = self.mapToScene(0, 0)
+        left, top = (-corner.x() % step) * zoom, (-corner.y() % step) * zoom
+        row = self._dots(round(left, 2), step * zoom)
+        painter.save()
+        painter.resetTransform()
+        while top < self.viewport().height() + DOT:
+            painter.drawPixmap(QPointF(0, top - DOT), row)
+            top += step * zoom
+        painter.restore()
+
+    def _dots(self, left: float, pitch: float) -> QPixmap:
+        """A row of dots as wide as the view, the first one at `left`."""
+        width, ratio = self.viewport().width(), self.devicePixelRatioF()
+        key = (left, pitch, width, ratio)
+        if self._row is None or self._row[0] != key:
+            row = QPixmap(round(width * ratio), round(2 * DOT * ratio))
+            row.setDevicePixelRatio(ratio)
+            row.fill(Qt.GlobalColor.transparent)
+            painter = QPainter(row)
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            pen = QPen(theme.color(theme.DOT_STRONG), 1.8)
+            pen.setCapStyle(Qt.PenCapStyle.RoundCap)
+            painter.setPen(pen)
+            painter.drawPoints([QPointF(left + place * pitch, DOT) for place in range(int(width / pitch) + 1)])
+            painter.end()
+            self._row = (key, row)
+        return self._row[1]
 
     # Input
 

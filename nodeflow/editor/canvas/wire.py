@@ -40,10 +40,11 @@ class FlowWire(QGraphicsPathItem):
         self.setZValue(Z_WIRE)
         self.setFlag(QGraphicsItem.GraphicsItemFlag.ItemIsSelectable, False)
         self.setAcceptedMouseButtons(Qt.MouseButton.NoButton)
-        self.color = theme.color(theme.OTHER_TYPE)
+        self.carries = ""
         self.dim = False
         self.hot = False
         self.broken = False
+        self._bounds = QRectF()
         source.wires.append(self)
         target.wires.append(self)
         self.follow()
@@ -61,8 +62,10 @@ class FlowWire(QGraphicsPathItem):
             return
         self.setVisible(True)
         spot = self.source.face.port("out", self.output)
-        self.color = theme.type_color(spot.type if spot else "")
-        self.setPath(curve(start, end))
+        self.carries = spot.type if spot else ""
+        path = curve(start, end)
+        self._bounds = path.controlPointRect().adjusted(-4, -4, 4, 4)
+        self.setPath(path)
 
     def detach(self) -> None:
         """Leave both nodes."""
@@ -82,15 +85,11 @@ class FlowWire(QGraphicsPathItem):
         return stroker.createStroke(self.path())
 
     def boundingRect(self) -> QRectF:
-        return self.path().controlPointRect().adjusted(-4, -4, 4, 4)
+        return self._bounds
 
     def paint(self, painter: QPainter, option: Any, widget: Any = None) -> None:
         bright = self.hot or self.source.isSelected() or self.target.isSelected()
-        color = QColor(self.color)
-        if self.dim:
-            color.setAlphaF(0.15)
-        elif not bright:
-            color.setAlphaF(0.72)
+        color = theme.on_canvas(self.carries, 0.15 if self.dim else 1.0 if bright else 0.75)
         pen = QPen(color, 3.0 if bright else 2.2)
         pen.setCapStyle(Qt.PenCapStyle.RoundCap)
         if self.broken:
