@@ -69,7 +69,10 @@ class Files:
     def save(self, space: Workspace, *, ask: bool = False, then: Callable[[], object] = lambda: None) -> None:
         """Save a graph, asking for a file where it has none."""
         if not ask and space.document.path:
-            self._write(space, "", then)
+            if space.changed_outside:
+                self._ask_outside(space, then)
+            else:
+                self._write(space, "", then)
             return
         dialog = QFileDialog(self.window, "Save graph", space.document.path or "graph.json", "Graphs (*.json)")
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
@@ -85,9 +88,29 @@ class Files:
             self.window.notice.ask(error.faults[0].line, OK=lambda: None)
             return
         space.keep()
+        space.note_file()
         self.window.settings.opened(space.document.path)
         self.window.say(f"Saved {space.document.title}")
         then()
+
+    def look_outside(self) -> None:
+        """The window is in front again: has somebody written the file of the graph in front?"""
+        space = self.window.current
+        if space is not None and space.changed_outside and not self.window.notice.isVisible():
+            self._ask_outside(space, lambda: None)
+
+    def _ask_outside(self, space: Workspace, then: Callable[[], object]) -> None:
+        self.window.notice.ask(
+            f"{space.document.title} was changed by another program since it was opened here.",
+            Reload=lambda: self._reload(space),
+            Keep_mine=lambda: self._write(space, "", then),
+            Save_as=lambda: self.save(space, ask=True, then=then),
+        )
+
+    def _reload(self, space: Workspace) -> None:
+        path = space.document.path
+        self.drop(space)
+        self.open_path(path)
 
     def close_tab(self, place: int) -> None:
         """Close a graph; one with changes asks first."""

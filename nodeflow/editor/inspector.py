@@ -134,7 +134,7 @@ class Inspector(QScrollArea):
             else:
                 form.addRow(label, editor)
         layout.addLayout(form)
-        layout.addWidget(_label(_ports(spec), "faint", rich=True))
+        layout.addWidget(_label(_ports(spec), "dim", rich=True))
 
     def _editor(self, port: Input) -> QWidget:
         kind = field_kind(port)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 MIME = "application/x-nodeflow-type"
 ID = Qt.ItemDataRole.UserRole
+ROW = QSize(0, 27)
 
 
 def choices(library: Library) -> list[Choice]:
@@ -73,6 +74,7 @@ class Palette(QWidget):
             category = spec.id.partition("/")[0]
             if category not in groups:
                 groups[category] = QTreeWidgetItem([category.capitalize()])
+                groups[category].setSizeHint(0, ROW)
                 groups[category].setFlags(Qt.ItemFlag.ItemIsEnabled)
                 groups[category].setForeground(0, theme.color(theme.DIM))
                 groups[category].setFont(0, theme.font(12, strong=True))
@@ -82,6 +84,7 @@ class Palette(QWidget):
 
     def _item(self, spec: NodeSpec) -> QTreeWidgetItem:
         item = QTreeWidgetItem([spec.title])
+        item.setSizeHint(0, ROW)
         item.setData(0, ID, spec.id)
         item.setToolTip(0, f"<b>{spec.title}</b><br>{spec.doc}<br><span style='color:{theme.FAINT}'>{spec.id}</span>")
         item.setIcon(0, _swatch(spec.id.partition("/")[0]))

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QAction, QContextMenuEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QFrame,
     QHBoxLayout,
     QLabel,
+    QMenu,
     QPlainTextEdit,
     QPushButton,
     QTreeWidget,
@@ -41,10 +42,15 @@ class Problems(QTreeWidget):
         self.setRootIsDecorated(False)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.setAccessibleName("Problems")
+        self._shown: tuple[Fault, ...] | None = None
         self.itemClicked.connect(self._go)
         self.itemActivated.connect(self._go)
 
-    def show_faults(self, faults: Iterable[Fault]) -> None:
+    def show_faults(self, faults: tuple[Fault, ...]) -> None:
+        """Show these, if they are others."""
+        if faults == self._shown:
+            return
+        self._shown = faults
         self.clear()
         for fault in faults:
             item = QTreeWidgetItem(
@@ -54,6 +60,10 @@ class Problems(QTreeWidget):
             item.setForeground(0, theme.color(theme.BAD))
             item.setForeground(2, theme.color(theme.FAINT))
             item.setToolTip(1, fault.line)
+            self.addTopLevelItem(item)
+        if not self.topLevelItemCount():
+            item = QTreeWidgetItem(["No problems"])
+            item.setForeground(0, theme.color(theme.FAINT))
             self.addTopLevelItem(item)
         self.resizeColumnToContents(0)
         self.setColumnWidth(1, 700)
@@ -83,6 +93,9 @@ _SIGNS = {"done": theme.GOOD, "running": theme.ACCENT, **dict.fromkeys(_BAD_ENDS
 class Jobs(QTreeWidget):
     """The queue: what waits, runs and is done."""
 
+    cancel_wanted = Signal(str)
+    resume_wanted = Signal(str)
+
     def __init__(self) -> None:
         super().__init__()
         self.setHeaderHidden(True)
@@ -102,9 +115,20 @@ class Jobs(QTreeWidget):
         item.setToolTip(2, job.told)
         item.setData(0, WHERE, job.id)
 
-    def current_job(self) -> str:
-        item = self.currentItem()
-        return str(item.data(0, WHERE)) if item else ""
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        """Cancel what waits or runs, run again what did not end well."""
+        item = self.itemAt(event.pos())
+        if item is None:
+            return
+        menu, job = QMenu(self), str(item.data(0, WHERE))
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        cancel, resume = QAction("Cancel", menu), QAction("Run again", menu)
+        cancel.triggered.connect(lambda: self.cancel_wanted.emit(job))
+        resume.triggered.connect(lambda: self.resume_wanted.emit(job))
+        menu.addActions([cancel, resume])
+        cancel.setEnabled(item.text(1) in ("queued", "running"))
+        resume.setEnabled(item.text(1) in ("interrupted", "failed", "cancelled"))
+        menu.popup(event.globalPos())
 
 
 class Notice(QFrame):

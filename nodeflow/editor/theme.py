@@ -11,7 +11,7 @@ from .. import content
 
 FAMILY = "Inter"
 
-CANVAS, DOT, DOT_STRONG = "#15171c", "#23262e", "#2d313b"
+CANVAS, DOT = "#15171c", "#323743"
 WINDOW, PANEL, RAISED, SUNK = "#191b21", "#1d2027", "#272b34", "#13151a"
 BODY, BODY_EDGE, FIELD, FIELD_HOT, FILL = "#23262f", "#363b48", "#181a20", "#2b2f3a", "#34425e"
 TEXT, DIM, FAINT = "#e6e8ee", "#9aa1b0", "#646b7a"
@@ -30,6 +30,7 @@ CATEGORIES = {
     "mask": "#6d8f3a",
     "audio": "#2f7fb5",
     "value": "#5d6678",
+    "logic": "#5d6678",
 }
 """Header by the first part of a node type's id; others get one of these by their letters."""
 
@@ -51,6 +52,7 @@ TYPES = {
     "bool": "#e08b7b",
 }
 OTHER_TYPE = "#a3a9b5"
+CHEVRON = (content.folder("assets") / "icons" / "chevron.png").as_posix()
 
 
 @cache
@@ -166,7 +168,8 @@ QLineEdit, QPlainTextEdit#editor, QComboBox {{
   background: {SUNK}; border: 1px solid {LINE}; border-radius: 6px; padding: 5px 8px; color: {TEXT};
   selection-background-color: {ACCENT}; selection-color: #0b1220; }}
 QLineEdit:focus, QPlainTextEdit#editor:focus, QComboBox:focus {{ border-color: {ACCENT}; }}
-QComboBox::drop-down {{ border: none; width: 20px; }}
+QComboBox::drop-down {{ border: none; width: 22px; }}
+QComboBox::down-arrow {{ image: url("{CHEVRON}"); width: 10px; height: 10px; }}
 QComboBox QAbstractItemView {{ background: {RAISED}; border: 1px solid {BODY_EDGE};
   selection-background-color: {ACCENT}; selection-color: #0b1220; }}
 QCheckBox {{ spacing: 8px; }}

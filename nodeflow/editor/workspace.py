@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer, Signal
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from ..packs import Library
     from .runs import Hub
 
+FileState = tuple[int, int]
+"""When a file was written, and its size."""
 KEEP_MS = 700
 """After an edit, until the journal has it."""
 
@@ -43,12 +46,22 @@ class Workspace(QObject):
         self.canvas = Canvas(self.document, self.marks)
         self.inspector = Inspector(self.document, self.marks)
         self.journal = Journal()
-        self.log: list[str] = []
+        self._file = _state_of(self.document.path)
         self._keep = QTimer(self, singleShot=True, interval=KEEP_MS)
         self._keep.timeout.connect(self.keep)
         self.document.listeners.append(self._edited)
         self.runs.changed.connect(self.canvas.show_marks)
         self.canvas.selection_changed.connect(lambda: self.inspector.show_nodes(self.canvas.selected()))
+
+    def note_file(self) -> None:
+        """The graph is as in its file now."""
+        self._file = _state_of(self.document.path)
+
+    @property
+    def changed_outside(self) -> bool:
+        """Has somebody else written its file since it was opened or saved?"""
+        now = _state_of(self.document.path)
+        return self._file is not None and now is not None and now != self._file
 
     @property
     def changed(self) -> bool:
@@ -80,3 +93,12 @@ class Workspace(QObject):
         if not self._keep.isActive():
             self._keep.start()
         self.title_changed.emit()
+
+
+def _state_of(path: str) -> FileState | None:
+    """None for a file that is not there."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size

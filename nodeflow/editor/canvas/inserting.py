@@ -12,6 +12,7 @@ from ...graph.ports import fits
 if TYPE_CHECKING:
     from .canvas import Canvas
     from .node import FlowNode
+    from .wire import FlowWire
 
 
 def insertion(canvas: Canvas, node: FlowNode) -> Batch | None:
@@ -22,8 +23,7 @@ def insertion(canvas: Canvas, node: FlowNode) -> Batch | None:
     ports = canvas.document.ports(node.name_)
     if node.wires or ports is None:
         return None
-    middle = node.mapRectToScene(QRectF(node.body).adjusted(60, 8, -60, -8))
-    wire = next((each for each in canvas.wires.values() if each.isVisible() and each.shape().intersects(middle)), None)
+    wire = _under(canvas, node.mapRectToScene(QRectF(node.body)))
     if wire is None:
         return None
     source, target = wire.ends
@@ -47,6 +47,19 @@ def insertion(canvas: Canvas, node: FlowNode) -> Batch | None:
         Connect(source, f"{node.name_}.{into.name}", at=-1 if into.many else None),
         Connect(f"{node.name_}.{out.name}", target, at=at),
     ))  # fmt: skip
+
+
+def _under(canvas: Canvas, body: QRectF) -> FlowWire | None:
+    """The wire that passes nearest to the middle of a rectangle, if it does so inside."""
+    middle, near = body.center(), body.adjusted(60, 8, -60, -8)
+    found: tuple[float, FlowWire] | None = None
+    for wire in canvas.wires.values():
+        if wire.isVisible() and wire.boundingRect().intersects(near) and wire.shape().intersects(near):
+            path = wire.path()
+            away = min((path.pointAtPercent(place / 40) - middle).manhattanLength() for place in range(41))
+            if found is None or away < found[0]:
+                found = (away, wire)
+    return found[1] if found else None
 
 
 def _gives(type: str, lineage: tuple[str, ...], taken: str) -> bool:

@@ -9,15 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QPoint, QPointF, QRectF, Signal
-from PySide6.QtGui import QCursor, QPixmapCache
+from PySide6.QtCore import QPoint, QPointF, QRectF, Qt, Signal
+from PySide6.QtGui import QCursor, QPainter, QPixmapCache
 
 from ...graph.graph import split
+from .. import theme
 from ..clipping import spot as place_of
 from ..faces import PortSpot, face
 from ..layout import arranged
 from ..marks import Marks
 from .frame import FlowFrame, frames_of
+from .minimap import Minimap
 from .node import FlowNode
 from .viewer import FlowViewer
 from .wire import FlowWire, LiveWire
@@ -39,6 +41,7 @@ class Projection(FlowViewer):
     """
 
     selection_changed = Signal()
+    map: Minimap | None = None
 
     def __init__(self, document: Document, marks: Marks) -> None:
         super().__init__()
@@ -53,6 +56,7 @@ class Projection(FlowViewer):
         self._hot_wire: FlowWire | None = None
         self._seen: dict[str, Any] = {}
         self._fresh = True
+        self.map = Minimap(self)
         self.setAccessibleName("Graph")
         QPixmapCache.setCacheLimit(int(CACHE_KB * self.devicePixelRatioF() ** 2))
         self.scene().selectionChanged.connect(self.selection_changed)
@@ -89,6 +93,8 @@ class Projection(FlowViewer):
                 item.setPos(*at)
         self._sync_frames()
         self._sync_wires()
+        if self.map is not None:
+            self.map.follow()
 
     def _used(self) -> dict[str, frozenset[str]]:
         """The outputs of each node that are wired."""
@@ -136,7 +142,7 @@ class Projection(FlowViewer):
                     wanted[key] = (source, input)
         for key in self.wires.keys() - wanted.keys():
             self._unwire(key)
-        for key in wanted.keys() - self.wires.keys():
+        for key in [key for key in wanted if key not in self.wires]:
             source, output = split(key[0])
             target, input = split(key[1])
             wire = self.wires[key] = FlowWire(self.nodes[source], output, self.nodes[target], input)
@@ -194,6 +200,35 @@ class Projection(FlowViewer):
         for name, frame in self.frames.items():
             frame.setSelected(name in wanted)
 
+    def whole(self) -> QRectF:
+        """The part of the scene that holds the nodes."""
+        rect = QRectF()
+        for item in self.nodes.values():
+            rect = rect.united(item.body.translated(item.pos()))
+        return rect
+
+    def pan(self, way: QPointF) -> None:
+        """Move the view."""
+        self._set_viewer_pan(way.x(), way.y())
+
+    def _update_scene(self) -> None:
+        super()._update_scene()
+        if self.map is not None:
+            self.map.stay()
+            self.map.follow()
+
+    def drawForeground(self, painter: QPainter, rect: QRectF) -> None:
+        """An empty canvas says how to begin."""
+        if self.nodes:
+            return
+        painter.save()
+        painter.resetTransform()
+        painter.setPen(theme.color(theme.FAINT))
+        painter.setFont(theme.font(15))
+        hint = "Double-click or press Tab to add a node"
+        painter.drawText(QRectF(self.viewport().rect()), Qt.AlignmentFlag.AlignCenter, hint)
+        painter.restore()
+
     def heights(self) -> dict[str, float]:
         return {name: item.body.height() for name, item in self.nodes.items()}
 
@@ -213,7 +248,7 @@ class Projection(FlowViewer):
         items = [self.nodes[name] for name in names if name in self.nodes] or [*self.nodes.values()]
         rect = QRectF()
         for item in items:
-            rect = rect.united(item.mapRectToScene(item.body))
+            rect = rect.united(item.body.translated(item.pos()))
         self.show_rect(rect)
 
     def showEvent(self, event: Any) -> None:

@@ -112,7 +112,7 @@ class FlowViewer(NodeViewer):
         painter.fillRect(rect, theme.color(theme.CANVAS))
         step, zoom = GRID, self.zoom
         while step * zoom < 16:
-            step *= 5
+            step *= 2
         corner = self.mapToScene(0, 0)
         left, top = (-corner.x() % step) * zoom, (-corner.y() % step) * zoom
         row = self._dots(round(left, 2), step * zoom)
@@ -133,7 +133,7 @@ class FlowViewer(NodeViewer):
             row.fill(Qt.GlobalColor.transparent)
             painter = QPainter(row)
             painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-            pen = QPen(theme.color(theme.DOT_STRONG), 1.8)
+            pen = QPen(theme.color(theme.DOT), 1.8)
             pen.setCapStyle(Qt.PenCapStyle.RoundCap)
             painter.setPen(pen)
             painter.drawPoints([QPointF(left + place * pitch, DOT) for place in range(int(width / pitch) + 1)])

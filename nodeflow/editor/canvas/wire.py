@@ -64,6 +64,7 @@ class FlowWire(QGraphicsPathItem):
         spot = self.source.face.port("out", self.output)
         self.carries = spot.type if spot else ""
         path = curve(start, end)
+        self.prepareGeometryChange()  # the scene looks the item up by its old bounds
         self._bounds = path.controlPointRect().adjusted(-4, -4, 4, 4)
         self.setPath(path)
 

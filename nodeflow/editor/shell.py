@@ -1,0 +1,194 @@
+"""The frame of the main window: actions, docks, toolbar, menus; what they act on is the window's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QByteArray, QSize, Qt, QTimer
+from PySide6.QtGui import QAction, QKeySequence
+from PySide6.QtWidgets import (
+    QDockWidget,
+    QLabel,
+    QMainWindow,
+    QMenu,
+    QSizePolicy,
+    QStackedWidget,
+    QTabWidget,
+    QToolBar,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from . import icons
+from .actions import ACTIONS, Action
+from .palette import Palette
+from .panels import Jobs, Log, Notice, Problems
+from .settings import Settings
+from .welcome import Welcome
+
+if TYPE_CHECKING:
+    from ..packs import Library
+
+TOOLS = ("new", "open", "save", "", "undo", "redo", "", "add_node", "arrange", "fit_all")
+
+
+class Shell(QMainWindow):
+    """The frame.
+
+    Args:
+        library: The node types.
+    """
+
+    def __init__(self, library: Library) -> None:
+        super().__init__()
+        self.library = library
+        self.settings = Settings.load()
+        self.setWindowTitle("nodeflow")
+        self.setWindowIcon(icons.app_icon())
+        self.resize(1560, 960)
+        self.setDockNestingEnabled(True)
+        self.actions_ = {each.name: self._action(each) for each in ACTIONS}
+        self._middle()
+        self._docks()
+        self._toolbar()
+        self._menus()
+        self._status()
+
+    def do(self, name: str) -> None:
+        """Do an action by its name."""
+        raise NotImplementedError
+
+    def say(self, text: str) -> None:
+        """A line in the status bar."""
+        self.statusBar().showMessage(text, 8000)
+
+    def ask(self, found: Any, done: Any, *, hint: str, free: bool = False) -> None:
+        """Let something be chosen."""
+        raise NotImplementedError
+
+    def _action(self, each: Action) -> QAction:
+        action = QAction(each.label, self)
+        if each.icon:
+            action.setIcon(icons.icon(each.icon))
+        keys = self.settings.shortcuts.get(each.name, each.keys)
+        action.setShortcut(QKeySequence(keys))
+        if each.on_canvas:
+            action.setShortcutContext(Qt.ShortcutContext.WidgetShortcut)
+        if each.name == "live":
+            action.setCheckable(True)
+        action.setToolTip(f"{each.label}  {QKeySequence(keys).toString()}".strip())
+        action.triggered.connect(lambda: self.do(each.name))
+        if not each.on_canvas:
+            self.addAction(action)
+        return action
+
+    def keys_of(self, name: str) -> str:
+        """The shortcut of an action."""
+        return self.actions_[name].shortcut().toString()
+
+    def change_keys(self, name: str) -> None:
+        """Ask for another shortcut of an action."""
+
+        def done(keys: str) -> None:
+            sequence = QKeySequence(keys)
+            taken = next((each for each, action in self.actions_.items() if action.shortcut() == sequence), "")
+            if taken and taken != name:
+                self.say(f"{keys} is the shortcut of {self.actions_[taken].text()}")
+                return
+            self.actions_[name].setShortcut(sequence)
+            self.settings.shortcuts[name] = sequence.toString()
+            self.settings.save()
+
+        QTimer.singleShot(
+            0, lambda: self.ask([], done, hint=f"Keys for {self.actions_[name].text()}, such as Ctrl+K", free=True)
+        )
+
+    def _middle(self) -> None:
+        self.tabs = QTabWidget()
+        self.tabs.setDocumentMode(True)
+        self.tabs.setTabsClosable(True)
+        self.tabs.setMovable(True)
+        self.tabs.setTabBarAutoHide(True)
+        self.welcome = Welcome(self.settings.recent)
+        self.stack = QStackedWidget()
+        self.stack.addWidget(self.welcome)
+        self.stack.addWidget(self.tabs)
+        self.notice = Notice()
+        middle = QWidget()
+        layout = QVBoxLayout(middle)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addWidget(self.notice)
+        layout.addWidget(self.stack, 1)
+        self.setCentralWidget(middle)
+
+    def _docks(self) -> None:
+        self.palette_ = Palette(self.library)
+        self.inspectors = QStackedWidget()
+        self.problems, self.log, self.jobs = Problems(), Log(), Jobs()
+        areas = Qt.DockWidgetArea
+        self._dock("Nodes", self.palette_, areas.LeftDockWidgetArea, 250)
+        self._dock("Inspector", self.inspectors, areas.RightDockWidgetArea, 320)
+        below = [
+            self._dock(name, widget, areas.BottomDockWidgetArea, 150)
+            for name, widget in (("Problems", self.problems), ("Queue", self.jobs), ("Log", self.log))
+        ]
+        self.tabifyDockWidget(below[0], below[1])
+        self.tabifyDockWidget(below[1], below[2])
+        below[0].raise_()
+        self.setCorner(Qt.Corner.BottomLeftCorner, areas.LeftDockWidgetArea)
+        self.setCorner(Qt.Corner.BottomRightCorner, areas.RightDockWidgetArea)
+        self.docks = {dock.objectName(): dock for dock in self.findChildren(QDockWidget)}
+        self.resizeDocks([below[0]], [130], Qt.Orientation.Vertical)
+        if self.settings.window:
+            self.restoreState(QByteArray.fromBase64(self.settings.window.encode()))
+
+    def _dock(self, name: str, widget: QWidget, area: Qt.DockWidgetArea, size: int) -> QDockWidget:
+        dock = QDockWidget(name, self)
+        dock.setObjectName(name)
+        dock.setWidget(widget)
+        dock.setFeatures(
+            QDockWidget.DockWidgetFeature.DockWidgetMovable | QDockWidget.DockWidgetFeature.DockWidgetClosable
+        )
+        self.addDockWidget(area, dock)
+        vertical = area == Qt.DockWidgetArea.BottomDockWidgetArea
+        self.resizeDocks([dock], [size], Qt.Orientation.Vertical if vertical else Qt.Orientation.Horizontal)
+        return dock
+
+    def _toolbar(self) -> None:
+        bar = QToolBar("Main")
+        bar.setObjectName("main")
+        bar.setMovable(False)
+        bar.setIconSize(QSize(20, 20))
+        for name in TOOLS:
+            bar.addAction(self.actions_[name]) if name else bar.addSeparator()
+        room = QWidget()
+        room.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        bar.addWidget(room)
+        self.summary = QLabel()
+        self.summary.setObjectName("summary")
+        bar.addWidget(self.summary)
+        bar.addAction(self.actions_["live"])
+        self.run_button = QToolButton()
+        self.run_button.setObjectName("run")
+        self.run_button.setText("▶  Run")
+        self.run_button.setAccessibleName("Run or cancel")
+        bar.addWidget(self.run_button)
+        self.addToolBar(bar)
+        bar.setContextMenuPolicy(Qt.ContextMenuPolicy.PreventContextMenu)
+
+    def _menus(self) -> None:
+        menus: dict[str, QMenu] = {}
+        for each in ACTIONS:
+            if each.menu not in menus:
+                menus[each.menu] = self.menuBar().addMenu(each.menu)
+            menus[each.menu].addAction(self.actions_[each.name])
+        menus["View"].addSeparator()
+        for dock in self.docks.values():
+            menus["View"].addAction(dock.toggleViewAction())
+
+    def _status(self) -> None:
+        self.worker_words = QLabel("Worker: not started")
+        self.statusBar().addPermanentWidget(self.worker_words)
+        self.statusBar().setSizeGripEnabled(False)
