@@ -43,6 +43,7 @@ ACTIONS = (
     Action("bypass", "Bypass", "Node", "B", True),
     Action("collapse", "Collapse", "Node", "C", True),
     Action("randomize", "New random seed", "Node", "R", True),
+    Action("seed_policy", "After each run, the seed…", "Node"),
     Action("frame", "Frame selection", "Node", "Ctrl+G", True),
     Action("rename", "Rename…", "Node", "F2", True),
     Action("make_output", "Make its first output an output of the graph", "Node"),

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from ..graph import Graph
 from ..graph.order import ordered, sources
+from .clipping import spot
 
 COLUMN = 320.0
 """From the left edge of one column to the next."""
@@ -16,6 +17,8 @@ SWEEPS = 4
 
 def arranged(graph: Graph, heights: Mapping[str, float], names: Iterable[str] = ()) -> dict[str, tuple[float, float]]:
     """Where each node goes: sources left of what they feed, close to it, and no two over each other.
+
+    Of nodes that could stand in any order, the one that is higher now stays above.
 
     Args:
         graph: The graph.
@@ -30,7 +33,7 @@ def arranged(graph: Graph, heights: Mapping[str, float], names: Iterable[str] = 
     order += [name for name in feeding if name not in set(order)]
     depth = _depths(order, feeding)
     columns: dict[int, list[str]] = {}
-    for name in order:
+    for name in sorted(order, key=lambda name: spot(graph.view.get(name))[1]):
         columns.setdefault(depth[name], []).append(name)
     fed = _fed(feeding)
     for sweep in range(SWEEPS):

@@ -37,6 +37,7 @@ class Mark:
     picture: say.Picture | None = None
     final: bool = False
     pictures: tuple[say.Picture, ...] = ()
+    curve: tuple[float, ...] = ()
     fault: str = ""
     problems: tuple[Fault, ...] = ()
 
@@ -140,6 +141,11 @@ class Marks:
                 node = port.partition(".")[0]
                 mark = self.of(node)
                 mark.picture, mark.final, mark.pictures = pictures[0], True, pictures
+            case say.Result(node=node, picture=picture, curve=curve):
+                mark = self.of(node)
+                mark.curve = curve
+                if picture is not None:
+                    mark.picture, mark.final, mark.pictures = picture, True, (picture,)
             case _:
                 return set()
         return {node}

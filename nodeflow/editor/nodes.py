@@ -6,10 +6,11 @@ from PySide6.QtCore import QPoint, QPointF
 
 from ..errors import NodeflowError
 from ..graph.edits import Batch, Edit, Expose, Place
+from .after import POLICIES
 from .canvas.frame import around, free_name
 from .front import Front
 from .palette import choices
-from .popup import SearchPopup
+from .popup import Choice, SearchPopup
 
 
 class NodeCommands(Front):
@@ -74,6 +75,21 @@ class NodeCommands(Front):
             for field in node.face.fields if node else ():
                 if field.kind == "seed":
                     self.space.canvas.fields.throw(name, field.name)
+
+    def seed_policy(self) -> None:
+        """Choose what becomes of a node's seeds after each run."""
+        space = self.space
+        if space is None:
+            return
+        names = [name for name in space.canvas.selected() if name in space.document.graph.nodes]
+        found = [Choice(label, "", policy) for policy, label in POLICIES.items()]
+
+        def done(policy: str) -> None:
+            for name in names:
+                space.document.show(name, "Seed after each run", seeds=policy or None)
+
+        if names:
+            self.window.ask(found, done, hint="After each run, the seed …")
 
     def frame(self) -> None:
         if self.space is None:

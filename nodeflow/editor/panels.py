@@ -10,6 +10,7 @@ from PySide6.QtWidgets import (
     QAbstractItemView,
     QFrame,
     QHBoxLayout,
+    QHeaderView,
     QLabel,
     QMenu,
     QPlainTextEdit,
@@ -39,6 +40,8 @@ class Problems(QTreeWidget):
         super().__init__()
         self.setHeaderHidden(True)
         self.setColumnCount(3)
+        self.header().setStretchLastSection(False)
+        self.header().setSectionResizeMode(1, QHeaderView.ResizeMode.Stretch)
         self.setRootIsDecorated(False)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.setAccessibleName("Problems")
@@ -66,7 +69,6 @@ class Problems(QTreeWidget):
             item.setForeground(0, theme.color(theme.FAINT))
             self.addTopLevelItem(item)
         self.resizeColumnToContents(0)
-        self.setColumnWidth(1, 700)
 
     def _go(self, item: QTreeWidgetItem) -> None:
         if item.data(0, WHERE):

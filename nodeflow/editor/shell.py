@@ -46,7 +46,8 @@ class Shell(QMainWindow):
         self.settings = Settings.load()
         self.setWindowTitle("nodeflow")
         self.setWindowIcon(icons.app_icon())
-        self.resize(1560, 960)
+        room = self.screen().availableSize()
+        self.resize(min(1560, room.width()), min(960, room.height()))
         self.setDockNestingEnabled(True)
         self.actions_ = {each.name: self._action(each) for each in ACTIONS}
         self._middle()

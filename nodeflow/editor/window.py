@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QMenu
 
 from ..graph import Graph
 from .actions import ACTIONS
+from .after import next_seeds
 from .commands import Commands
 from .files import Files
 from .pictures import PictureView
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
     from ..worker import Job
     from ..worker.messages import Picture
 
-ON_NODE = ("edit_field", "look_at_picture", "", "bypass", "collapse", "rename", "frame", "", "duplicate", "copy", "cut",
-           "delete", "", "make_output", "run_selected")  # fmt: skip
+ON_NODE = ("edit_field", "look_at_picture", "", "bypass", "collapse", "rename", "frame", "seed_policy", "",
+           "duplicate", "copy", "cut", "delete", "", "make_output", "run_selected")  # fmt: skip
 ON_CANVAS = ("add_node", "paste", "", "select_all", "arrange", "fit_all")
 """What the menu of a node, and of the canvas, offers."""
 
@@ -123,6 +124,8 @@ class Window(Shell):
             self.notice.ask(f"{job.told[0].upper()}{job.told[1:]}.", OK=lambda: None)
         elif job.state == "failed":
             self.say(job.told)
+        elif job.state == "done" and not space.runs.live:
+            next_seeds(space.document)
         self._state()
 
     def show_picture(self, name: str) -> None:

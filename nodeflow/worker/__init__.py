@@ -3,7 +3,8 @@
     messages  all that is said between the two, as plain data
     channel   messages over a pipe, each with its length before it
     worker    the child: `python -m nodeflow.worker`
-    pictures  values as the small encoded pictures that people look at
+    pictures  values as the small encoded pictures that people look at; decoding, results
+    running   one run; looking: what a run would do
     client    the parent's end: starts a worker, collects what it says, notices when it dies or hangs
     jobs      a queue of runs over a worker that may die
 

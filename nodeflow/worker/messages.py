@@ -143,6 +143,15 @@ class Output(Message, frozen=True):
     pictures: tuple[Picture, ...] = ()
 
 
+class Result(Message, frozen=True):
+    """What a node made, to be seen on it: a small picture, or the noise levels of a schedule."""
+
+    job: str
+    node: str
+    picture: Picture | None = None
+    curve: tuple[float, ...] = ()
+
+
 class JobFinished(Message, frozen=True):
     """A run is over: what each node did as (node, status, seconds), and what went wrong."""
 
@@ -178,7 +187,7 @@ class Pong(Message, frozen=True):
 
 Command = Run | Cancel | Look | Ping | Quit
 Answer = Ready | Seen | Pong
-Told = JobStarted | NodeStarted | Progress | NodeLog | NodeFinished | NodeFailed | Output | JobFinished
+Told = JobStarted | NodeStarted | Progress | NodeLog | NodeFinished | NodeFailed | Output | Result | JobFinished
 Reply = Answer | Told
 
 encode = msgspec.msgpack.Encoder().encode

@@ -14,6 +14,7 @@ from ..values import describe
 from . import messages as say
 from .decoding import decoder
 from .pictures import Decode, preview, whole
+from .results import results
 
 if TYPE_CHECKING:
     from ..engine import Engine
@@ -40,6 +41,9 @@ def run(engine: Engine, command: say.Run, token: Token, tell: Callable[[say.Mess
     _tell_outputs(command.job, graph, report, tell)
     nodes = tuple((node.node, node.status, node.seconds) for node in report.nodes)
     tell(say.JobFinished(command.job, report.seconds, report.cancelled, tuple(report.faults), nodes))
+    told = {end.partition(".")[0] for end in graph.outputs.values()}
+    for found in results(command.job, engine, report, told):
+        tell(found)
 
 
 class _Teller:

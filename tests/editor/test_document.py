@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
+from nodeflow.editor.after import next_seeds
 from nodeflow.editor.document import Document
 from nodeflow.editor.dragging import dragged, parsed
 from nodeflow.editor.faces import face
@@ -92,12 +93,25 @@ def test_nodes_are_arranged_in_the_direction_of_wires_and_do_not_overlap(documen
     places = arranged(document.graph, heights)
     for wire in document.graph.wires():
         assert places[wire.source][0] < places[wire.target][0]
+    assert places["positive"][1] < places["negative"][1] < places["schedule"][1] < places["latent"][1]
     columns: dict[float, list[tuple[float, float]]] = {}
     for name, (x, y) in places.items():
         columns.setdefault(x, []).append((y, y + heights[name]))
     for column in columns.values():
         column.sort()
         assert all(one[1] + GAP - 20 <= other[0] for one, other in pairwise(column))
+
+
+def test_seeds_do_after_a_run_what_their_node_says(document: Document):
+    before = document.text
+    next_seeds(document)
+    assert document.text == before
+    document.show("denoise", "Seed after each run", seeds="next")
+    next_seeds(document)
+    assert document.value("denoise", "seed") == 1 and document.undo() == "Next seed"
+    document.show("denoise", "Seed after each run", seeds="random")
+    next_seeds(document)
+    assert 0 <= document.value("denoise", "seed") < 2**32 and document.value("denoise", "seed") != 1
 
 
 steps = st.floats(-400, 400)

@@ -41,6 +41,7 @@ def test_a_picture_is_painted_and_a_late_change_runs_late_nodes_only(window, ope
     space = window.current
     assert not space.canvas.nodes["decode"].image.isNull() and space.marks.of("decode").final
     assert space.canvas.nodes["denoise"].image.width() == 64
+    assert len(space.marks.of("schedule").curve) == 5 and not space.canvas.nodes["schedule"].picture_rect.isEmpty()
     assert space.runs.summary == "nothing to run, 7 nodes cached"
     hands.click(hands.field("denoise", "guidance"))
     line = space.canvas.fields.open
@@ -253,6 +254,22 @@ def test_unsaved_work_is_in_the_journal_and_offered(window, opened, qtbot, monke
     window.notice.buttons["Recover"].click()
     assert window.current is not space and window.current.document.value("denoise", "seed") == 77
     assert window.current.changed
+
+
+def test_a_file_that_somebody_else_wrote_is_not_overwritten_unasked(window, opened):
+    space = window.current
+    space.document.set_value("denoise", "seed", 5)
+    theirs = opened.read_text().replace("a red heart", "a blue whale")
+    opened.write_text(theirs)
+    window.commands.do("save")
+    assert opened.read_text() == theirs and "changed by another program" in window.notice.text.text()
+    window.notice.buttons["Keep mine"].click()
+    assert '"seed": 5' in opened.read_text() and not space.changed
+    opened.write_text(theirs)
+    window.files.look_outside()
+    window.notice.buttons["Reload"].click()
+    assert window.current is not space
+    assert window.current.document.value("positive", "text") == "a blue whale, flat style"
 
 
 def test_a_saved_picture_opens_its_graph(window, opened, hands: Hands, tmp_path, qtbot):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QPoint, QPointF, Qt, Signal
-from PySide6.QtGui import QKeyEvent, QMouseEvent, QPainterPath
+from PySide6.QtGui import QKeyEvent, QMouseEvent, QPainterPath, QWheelEvent
 from PySide6.QtWidgets import QGraphicsView
 
 from ...graph.edits import Batch, Disconnect, Edit
@@ -64,6 +64,7 @@ class Canvas(Projection):
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         self.fields.close()
+        self.untouched = False
         at, screen, held = (
             self.mapToScene(event.position().toPoint()),
             event.globalPosition().toPoint(),
@@ -117,6 +118,11 @@ class Canvas(Projection):
                 self.select([node.name_])
             return FieldDrag(self, node, field, screen)
         return None
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        self.untouched = False
+        self.fields.close()
+        super().wheelEvent(event)
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         at = self.mapToScene(event.position().toPoint())

@@ -260,7 +260,9 @@ def _ornament(painter: QPainter, field: Field, rect: QRectF) -> float:
 
 def _picture(painter: QPainter, node: FlowNode) -> None:
     rect, image = node.picture_rect, node.image
-    assert image is not None
+    if image is None:
+        _plot(painter, rect, node.mark.curve)
+        return
     painter.save()
     path = QPainterPath()
     path.addRoundedRect(rect, 6, 6)
@@ -279,6 +281,34 @@ def _picture(painter: QPainter, node: FlowNode) -> None:
         painter.setPen(theme.color(theme.TEXT))
         painter.setFont(theme.font(11))
         painter.drawText(chip, CENTER, f"1/{len(node.mark.pictures)}")
+
+
+def _plot(painter: QPainter, rect: QRectF, curve: tuple[float, ...]) -> None:
+    """The noise levels of a schedule, from the first step to the last, a dot each."""
+    painter.setPen(NO_PEN)
+    painter.setBrush(theme.color(theme.FIELD))
+    painter.drawRoundedRect(rect, 6, 6)
+    inner, top = rect.adjusted(10, 9, -10, -9), max(curve) or 1.0
+    points = [
+        QPointF(
+            inner.left() + inner.width() * place / max(1, len(curve) - 1), inner.bottom() - inner.height() * sigma / top
+        )
+        for place, sigma in enumerate(curve)
+    ]
+    under = QPolygonF([QPointF(inner.left(), inner.bottom()), *points, QPointF(inner.right(), inner.bottom())])
+    color = theme.type_color("Schedule")
+    painter.setBrush(QColor(color.red(), color.green(), color.blue(), 36))
+    painter.drawPolygon(under)
+    painter.setPen(QPen(color, 1.5))
+    painter.drawPolyline(points)
+    if len(points) <= 60:
+        painter.setPen(NO_PEN)
+        painter.setBrush(color)
+        for point in points:
+            painter.drawEllipse(point, 1.7, 1.7)
+    painter.setPen(theme.color(theme.DIM))
+    painter.setFont(theme.font(10.5))
+    painter.drawText(inner, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignTop, f"σ ≤ {top:.3g}")
 
 
 def _edge(node: FlowNode) -> QColor:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QPoint, QPointF, QRectF, Qt, Signal
-from PySide6.QtGui import QCursor, QPainter, QPixmapCache
+from PySide6.QtGui import QCursor, QPainter, QPixmapCache, QResizeEvent
 
 from ...graph.graph import split
 from .. import theme
@@ -55,7 +55,7 @@ class Projection(FlowViewer):
         self._hot: FlowNode | None = None
         self._hot_wire: FlowWire | None = None
         self._seen: dict[str, Any] = {}
-        self._fresh = True
+        self.untouched = True
         self.map = Minimap(self)
         self.setAccessibleName("Graph")
         QPixmapCache.setCacheLimit(int(CACHE_KB * self.devicePixelRatioF() ** 2))
@@ -251,11 +251,10 @@ class Projection(FlowViewer):
             rect = rect.united(item.body.translated(item.pos()))
         self.show_rect(rect)
 
-    def showEvent(self, event: Any) -> None:
-        """All of the graph is seen at first."""
-        super().showEvent(event)
-        if self._fresh:
-            self._fresh = False
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Until it is taken hold of, the view shows all of the graph."""
+        super().resizeEvent(event)
+        if self.untouched:
             self.fit()
 
     def center(self) -> QPointF:

@@ -1,0 +1,39 @@
+"""What the nodes inside a graph made, small enough to be shown on each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator
+from typing import TYPE_CHECKING
+
+from ..values import Image, Mask, Schedule
+from .messages import Result
+from .pictures import preview
+
+if TYPE_CHECKING:
+    from ..engine import Engine
+    from ..execution import Report
+
+SHOWN = ("Image", "Mask", "Schedule")
+
+
+def results(job: str, engine: Engine, report: Report, told: Container[str]) -> Iterator[Result]:
+    """Of each node of a run whose result is kept: its first picture, or its noise levels.
+
+    Args:
+        job: The run.
+        engine: Where it ran.
+        report: What it did.
+        told: Nodes that are left out, since all they made is told.
+    """
+    for name, steps in report.plan.calls.items():
+        step = steps[0] if steps else None
+        if step is None or step.kind is None or step.key is None or name in told:
+            continue
+        if all(out.type not in SHOWN for out in step.kind.spec.outputs):
+            continue
+        hit = engine.results.get(step.key)
+        value = next((each for each in hit.outputs if isinstance(each, Image | Mask | Schedule)), None) if hit else None
+        if isinstance(value, Schedule):
+            yield Result(job, name, curve=tuple(float(sigma) for sigma in value.sigmas))
+        elif value is not None:
+            yield Result(job, name, preview(value))
