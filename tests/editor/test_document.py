@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from itertools import pairwise
+from itertools import pairwise, permutations
 
 import pytest
 from hypothesis import given
@@ -11,17 +11,20 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
 from nodeflow.editor.after import next_seeds
+from nodeflow.editor.clipping import spot
 from nodeflow.editor.document import Document
 from nodeflow.editor.dragging import dragged, parsed
-from nodeflow.editor.faces import face
+from nodeflow.editor.faces import WIDTH, face
 from nodeflow.editor.journal import Entry, Journal, left_behind
 from nodeflow.editor.layout import GAP, arranged
 from nodeflow.editor.marks import Marks, summary
 from nodeflow.editor.matching import ranked, score
 from nodeflow.errors import Fault, NodeflowError
-from nodeflow.graph import Graph, dumps, loads
+from nodeflow.graph import Graph, dumps, load, loads
 from nodeflow.specs import Input, Widget
 from nodeflow.worker import messages as say
+
+from .conftest import GRAPHS
 
 
 def test_a_wrong_wire_is_refused_with_the_reason_and_changes_nothing(document: Document):
@@ -100,6 +103,14 @@ def test_nodes_are_arranged_in_the_direction_of_wires_and_do_not_overlap(documen
     for column in columns.values():
         column.sort()
         assert all(one[1] + GAP - 20 <= other[0] for one, other in pairwise(column))
+
+
+@pytest.mark.parametrize("file", sorted(GRAPHS.rglob("*.json")), ids=lambda file: file.stem)
+def test_the_nodes_of_a_template_do_not_overlap(file, library):
+    document = Document(load(file), library)
+    boxes = [(*spot(document.graph.view.get(name)), face(document, name).height) for name in document.graph.nodes]
+    for (x, y, height), (other_x, other_y, _) in permutations(boxes, 2):
+        assert abs(x - other_x) >= WIDTH or other_y < y or other_y >= y + height
 
 
 def test_seeds_do_after_a_run_what_their_node_says(document: Document):
