@@ -9,8 +9,8 @@ import torch
 
 import nodeflow
 from nodeflow import content
-from nodeflow.diffusion import schedulers
 from nodeflow.diffusion.checkpoints import facts
+from nodeflow.diffusion.schedulers import usual
 from nodeflow.engine import Engine
 from nodeflow.execution import Cache
 from nodeflow.flow import Flow
@@ -46,11 +46,17 @@ def test_prompts_and_styles_matter_and_the_background_is_white(flow):
         assert float(data[..., :3, :3].mean()) > 0.9
 
 
-@pytest.mark.parametrize("scheduler", schedulers.names())
-def test_every_scheduler_paints_the_same_heart(flow, scheduler):
+SAMPLERS = [name for name in usual.names() if name in usual.PLAIN]
+OTHERS = ["euler_cfg_pp", "DPMSolverMultistepScheduler", "PNDMScheduler", "TCDScheduler"]
+
+
+@pytest.mark.parametrize("scheduler", [*SAMPLERS, *OTHERS])
+def test_every_sampler_paints_the_same_heart(flow, scheduler):
     reference = flow(prompt="red heart", seed=1, steps=20).image.data
-    found = flow(prompt="red heart", seed=1, steps=20, scheduler=scheduler).image.data
-    assert float((found - reference).square().mean()) < 0.05
+    # CFG++ guides by shares of 1
+    guidance = {"guidance": 1.0} if scheduler.endswith("_cfg_pp") else {}
+    found = flow(prompt="red heart", seed=1, steps=12, scheduler=scheduler, **guidance).image.data
+    assert float((found - reference).square().mean()) < 0.02
 
 
 def test_the_templates_run_with_it(flow, tmp_path: Path):

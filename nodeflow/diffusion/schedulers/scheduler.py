@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -259,16 +259,21 @@ def _column(values: list[float], like: Tensor) -> Tensor:
     return torch.tensor(values, device=like.device, dtype=like.dtype).view(-1, *[1] * (like.ndim - 1))
 
 
-def known_class(name: object) -> type[Scheduler]:
+def known_class(name: object, others: Iterable[str] = ()) -> type[Scheduler]:
     """The class of a published name.
+
+    Args:
+        name: What may be one.
+        others: Names of other kinds that could have been meant.
 
     Raises:
         NodeflowError: NF409 where there is none, with the nearest name.
     """
     found = Scheduler.known.get(name) if isinstance(name, str) else None
     if found is None:
-        near = get_close_matches(str(name), Scheduler.known, n=1, cutoff=0.5)
+        known = [*sorted(Scheduler.known), *others]
+        near = get_close_matches(str(name), known, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]}? " if near else ""
-        everyone = ", ".join(sorted(Scheduler.known))
+        everyone = ", ".join(known)
         raise NodeflowError("NF409", f"there is no scheduler named {name!r}", fix=f"{hint}known are {everyone}")
     return found

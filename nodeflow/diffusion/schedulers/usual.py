@@ -108,7 +108,7 @@ def meant(name: object, config: Mapping[str, Any]) -> tuple[type[Scheduler], dic
     """
     usual = USUAL.get(name) if isinstance(name, str) else None
     if usual is None:
-        return known_class(name), {}
+        return known_class(name, names()), {}
     chosen = usual.flow if is_flow(config) else usual.table
     if chosen is None:
         refuse(f"{name} is not for flows", where="scheduler", fix="choose another sampler, euler or dpmpp_2m")

@@ -37,6 +37,12 @@ def test_a_usual_name_is_a_class_and_its_options(name: str, space: str) -> None:
     assert scheduler.solver(scheduler.schedule(4)).cfg_pp == name.endswith("_cfg_pp")
 
 
+def test_a_misspelt_name_is_refused_with_the_nearest() -> None:
+    with pytest.raises(NodeflowError, match=r"did you mean dpmpp_2m_sde\?") as caught:
+        schedulers.from_config("dpmp_2m_sde")
+    assert caught.value.code == "NF409"
+
+
 def test_the_options_of_the_caller_win_over_those_of_a_name() -> None:
     assert schedulers.from_config("res_multistep_ancestral", eta=0.3).config.eta == 0.3
 
