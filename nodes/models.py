@@ -91,7 +91,7 @@ def _kept(
     return {"denoiser": denoiser or {}, "text_encoder": text_encoder or {}}
 
 
-@node("model/lora", title="Apply LoRA", waits=True, fingerprint=_adapter, describe=_kept)
+@node("model/lora", title="Apply LoRA or word", waits=True, fingerprint=_adapter, describe=_kept)
 def lora(
     denoiser: Denoiser,
     path: Annotated[str, Path("file", (".safetensors",))],
@@ -99,11 +99,11 @@ def lora(
     strength: Annotated[float, Range(-10, 10, step=0.05)] = 1.0,
     text_strength: Annotated[float, Range(-10, 10, step=0.05)] = 1.0,
 ) -> Changed:
-    """Change a model by a LoRA; several may follow each other.
+    """Change a model by a LoRA, or teach it a learnt word; several may follow each other.
 
     Args:
         denoiser: The model's.
-        path: A file in the form of diffusers, PEFT or kohya.
+        path: A LoRA in the form of diffusers, PEFT or kohya, or the vectors of a word.
         text_encoder: The model's; none leaves it out.
         strength: How much of the change of the denoiser; below 0 is its opposite.
         text_strength: How much of the change of the text encoder.

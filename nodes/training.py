@@ -518,6 +518,81 @@ def distil(
     return Distilled(done.denoiser, done.scheduler, str(done.path or ""), *_shown(done.result))
 
 
+class LearntWord(NamedTuple):
+    """What a training brought.
+
+    Args:
+        text_encoder: Which knows the word.
+        file: The word's vectors, as diffusers and web interfaces read them.
+        samples: Pictures of sentences with the word.
+        curve: The loss over the steps.
+        losses: One number a step.
+    """
+
+    text_encoder: TextEncoder
+    file: str
+    samples: Image
+    curve: Image
+    losses: list[float]
+
+
+@node("training/word", title="Learn a word")
+def word(
+    run: Run,
+    model: Denoiser,
+    scheduler: SchedulerConfig,
+    data: Dataset,
+    text_encoder: TextEncoder,
+    objective: Objective | None = None,
+    optimiser: Optimiser | None = None,
+    settings: Settings | None = None,
+    autoencoder: Autoencoder | None = None,
+    word: str = "<word>",
+    like: str = "toy",
+    vectors: Annotated[int, Range(1, 64)] = 1,
+    sentences: Annotated[str, Text()] = "",
+    steps: Steps = 500,
+    prompts: Annotated[str, Text(), Cosmetic()] = "",
+    guidance: Annotated[float, Range(1, 30), Cosmetic()] = 3.0,
+    save_every: Every = 250,
+    preview_every: Every = 0,
+) -> LearntWord:
+    """Learn a new word for what a few pictures show: textual inversion (2208.01618); the networks stay as they are.
+
+    Args:
+        model: The denoiser.
+        scheduler: Its noise space and what it predicts.
+        data: Pictures of one thing; their captions are not read.
+        text_encoder: Which shall know the word.
+        objective: What the denoiser is asked.
+        optimiser: How the word's vectors follow.
+        settings: Batch, precision, average, seed.
+        autoencoder: Between pictures and latents; none for pixels.
+        word: How it is written; not a word that there is.
+        like: What it is like; where its vectors start.
+        vectors: How many it has.
+        sentences: What is said of the pictures, a line each, with {} for the word; empty = some plain ones.
+        steps: How many in all.
+        prompts: What to draw on the way, a line each; empty = some of the sentences.
+        guidance: For those pictures.
+        save_every: Steps between two saved states.
+        preview_every: Steps between two previews; 0 = only at the end.
+    """
+    from nodeflow.diffusion.training import concepts
+    from nodeflow.diffusion.training.lessons import Base
+
+    lines = tuple(line.strip() for line in sentences.splitlines() if line.strip())
+    done = concepts.learn_word(
+        _course(run, save_every, preview_every),
+        _plan(data, optimiser, settings, steps),
+        objective or Objective(),
+        Base(model, scheduler, autoencoder, text_encoder),
+        concepts.Word(word, like, vectors, lines or concepts.SENTENCES),
+        wanted=_wanted(prompts, guidance),
+    )
+    return LearntWord(done.text_encoder, str(done.path), *_shown(done.result))
+
+
 @node("training/class-pictures", title="Class pictures")
 def class_pictures(
     run: Run,

@@ -189,11 +189,11 @@ class _Frame:
 
 def _states(encoder: Any, ids: Tensor, skip: int) -> tuple[Tensor, Tensor | None]:
     """Windows [N, 77] to states [N, 77, D] and pooled states [N, D'], float32: weights would lose digits in less."""
-    table = next((p for name, p in encoder.named_parameters() if name.endswith("token_embedding.weight")), None)
-    if table is not None and ids.max() >= len(table):
+    table = next((m for name, m in encoder.named_modules() if name.endswith("token_embedding")), None)
+    if table is not None and ids.max() >= table.num_embeddings:
         raise NodeflowError(
             "NF408",
-            f"the tokenizer gives token {int(ids.max())}, but the text encoder knows {len(table)} tokens",
+            f"the tokenizer gives token {int(ids.max())}, but the text encoder knows {table.num_embeddings} tokens",
             fix="use the tokenizer that belongs to the text encoder",
         )
     said = encoder(ids.to(next(encoder.parameters()).device), output_hidden_states=True)

@@ -6,6 +6,7 @@ keeps it apart from the plain one.
 
     patch      a handle with one more patch; a network changed by it
     lora       low-rank updates: what the names in a file mean, and W + s · up · down
+    embedding  learnt words: rows behind a text encoder's table, which `load_tokenizer` reads as tokens
     saving     low-rank updates to files that other tools read
 
 Another kind of adapter is a function (net, tensors, metadata, part, strength) beside `lora.apply`, chosen in `patch`.

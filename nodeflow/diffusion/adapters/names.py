@@ -1,4 +1,4 @@
-"""What the names in a LoRA file mean. No torch.
+"""What the names in an adapter file mean. No torch.
 
 unet.mid_block.….to_q.lora_A.weight                  PEFT, diffusers today; lora_B is the way up
 unet.mid_block.….to_q.lora.down.weight               diffusers, 2023
@@ -11,6 +11,8 @@ lora_unet_mid_block_…_to_q.lora_down.weight          kohya, with .lora_up.weig
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 Role = Literal["down", "up", "alpha"]
@@ -76,3 +78,16 @@ def spellings(module: str) -> set[str]:
     """
     bare = {module, module.removeprefix("text_model.")}
     return bare | {name.replace(".", "_") for name in bare}
+
+
+def words_in(shapes: Mapping[str, tuple[int, ...]], path: Path) -> dict[str, int]:
+    """The words of a file and how many vectors each has, from its header; empty for a file of another kind.
+
+    Args:
+        shapes: Of the file's tensors, by name.
+        path: The file.
+    """
+    if "emb_params" in shapes:
+        return {path.stem: shapes["emb_params"][0]} if len(shapes["emb_params"]) == 2 else {}
+    plain = all(len(shape) in (1, 2) and "." not in name for name, shape in shapes.items())
+    return {name: 1 if len(shape) == 1 else shape[0] for name, shape in shapes.items()} if plain else {}

@@ -24,7 +24,7 @@ def patched(handle: W, path: str | Path, strength: float = 1.0) -> W:
 
     Args:
         handle: A denoiser or a text encoder.
-        path: A LoRA file.
+        path: A LoRA, or learnt words.
         strength: How much of the change; 0 leaves the handle as it is.
 
     Raises:
@@ -54,10 +54,37 @@ def parts_in(path: str | Path) -> set[str]:
     Raises:
         NodeflowError: NF401, NF402 the file is missing or corrupt; NF403 it is no adapter that we know.
     """
-    found = {name.part for key in read_header(Path(path).expanduser()).tensors if (name := names.read(key))}
+    file = Path(path).expanduser()
+    shapes = {name: info.shape for name, info in read_header(file).tensors.items()}
+    found = {name.part for key in shapes if (name := names.read(key))}
+    if not found and words_of(file):
+        return {"text_encoder"}
     if not found:
-        fix = "choose a LoRA in diffusers', PEFT's or kohya's form"
+        fix = "choose a LoRA in diffusers', PEFT's or kohya's form, or learnt words"
         raise NodeflowError("NF403", "there is no adapter in this file that we know", where=str(path), fix=fix)
+    return found
+
+
+def words_of(path: Path) -> dict[str, int]:
+    """The learnt words in a file and how many vectors each has; empty for a file of another kind."""
+    shapes = {name: tuple(info.shape) for name, info in read_header(path).tensors.items()}
+    return names.words_in(shapes, path)
+
+
+def words(handle: Weights) -> dict[str, int]:
+    """The words that a text encoder has learnt, in the order of their tokens, and how many vectors each has.
+
+    Raises:
+        NodeflowError: NF408, two files teach the same word.
+    """
+    found: dict[str, int] = {}
+    for patch in handle.patches:
+        for word, count in words_of(Path(patch.path)).items():
+            if word in found:
+                raise NodeflowError(
+                    "NF408", f"two files teach the word {word!r}", where=patch.path, fix="leave one out"
+                )
+            found[word] = count
     return found
 
 
@@ -68,7 +95,7 @@ def apply(net: nn.Module, patch: Patch) -> None:
         NodeflowError: NF402 the file has changed since the handle was made; NF407 it does not fit the network.
     """
     from ..checkpoints.load import read_stored
-    from . import lora
+    from . import embedding, lora
 
     file = Path(patch.path)
     if digest((file,)) != patch.digest:
@@ -76,4 +103,7 @@ def apply(net: nn.Module, patch: Patch) -> None:
             "NF402", "the adapter has changed since it was opened", where=patch.path, fix="run it again"
         )
     tensors, metadata = read_stored(file), read_header(file).metadata
+    if words_of(file):
+        embedding.apply(net, tensors, patch.strength, patch.path)
+        return
     lora.apply(net, lora.updates(tensors, metadata, patch.part, net, patch.path), patch.strength)

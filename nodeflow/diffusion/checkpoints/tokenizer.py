@@ -7,6 +7,7 @@ transformers. A missing tokenizer is an error here, never an empty vocabulary.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from tokenizers.models import BPE
 from nodeflow.errors import NodeflowError
 from nodeflow.values import TextEncoder
 
+from ..adapters.patch import words
 from .files import MAX_JSON_BYTES, read_json
 
 START, END = "<|startoftext|>", "<|endoftext|>"
@@ -42,16 +44,19 @@ class ClipTokenizer:
         self.tokenizer = tokenizer
         self.bos_token_id, self.eos_token_id, self.pad_token_id = bos_token_id, eos_token_id, pad_token_id
         self.model_max_length = model_max_length
+        self.spelt: dict[int, list[int]] = {}
+        """Ids that stand for several, such as those of learnt words."""
 
     def encode(self, text: str, add_special_tokens: bool = True) -> list[int]:
         """The ids of a text, as many as it takes, between start and end unless these are not asked for."""
         text = text.encode("utf-8", "replace").decode("utf-8")  # half a surrogate pair is no character
-        ids = self.tokenizer.encode(text, add_special_tokens=False).ids
+        read = self.tokenizer.encode(text, add_special_tokens=False).ids
+        ids = [each for id in read for each in self.spelt.get(id, [id])] if self.spelt else read
         return [self.bos_token_id, *ids, self.eos_token_id] if add_special_tokens else ids
 
     def __len__(self) -> int:
         """How many ids there are."""
-        return self.tokenizer.get_vocab_size()
+        return self.tokenizer.get_vocab_size() + sum(len(ids) - 1 for ids in self.spelt.values())
 
 
 def load_tokenizer(encoder: TextEncoder) -> ClipTokenizer:
@@ -72,7 +77,33 @@ def load_tokenizer(encoder: TextEncoder) -> ClipTokenizer:
             where=encoder.tokenizer,
             fix="choose a tokenizer and a text encoder of one model",
         )
-    return tokenizer
+    learnt = words(encoder)
+    return taught(tokenizer, learnt) if learnt else tokenizer
+
+
+def taught(tokenizer: ClipTokenizer, learnt: Mapping[str, int]) -> ClipTokenizer:
+    """A tokenizer that reads more words, each as so many ids behind those it had.
+
+    Args:
+        tokenizer: The tokenizer, left as it is.
+        learnt: Words and how many ids each stands for.
+
+    Raises:
+        NodeflowError: NF408, a word is one of the tokenizer's own, or empty.
+    """
+    own = Tokenizer.from_str(tokenizer.tokenizer.to_str())
+    roles = (tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id)
+    made = ClipTokenizer(own, *roles, tokenizer.model_max_length)
+    first, marks = own.get_vocab_size(), {}
+    for word, count in learnt.items():
+        if not word.strip() or own.token_to_id(word) is not None:
+            what = f"{word!r} is a word that the tokenizer knows already" if word.strip() else "a learnt word is empty"
+            raise NodeflowError("NF408", what, fix="give the word another name, as in <zork>")
+        marks[word] = list(range(first, first + count))
+        first += count
+    own.add_tokens([AddedToken(word, single_word=word.isalnum(), normalized=False) for word in learnt])
+    made.spelt = {own.token_to_id(word) or 0: ids for word, ids in marks.items()}
+    return made
 
 
 def read_tokenizer(folder: Path) -> ClipTokenizer:

@@ -62,8 +62,8 @@ def painter(course: Course, lesson: Lesson, wanted: Wanted) -> Callable[[], Imag
         if isinstance(told, Classes):
             both = {"positive": labelled(labels), "negative": labelled([told.any])}
         else:
-            encoder = told.encoder if isinstance(told, TrainedTexts) else None
-            both = {name: texts(course, lesson.base, prompts, encoder) for name, prompts in _pair(said).items()}
+            trained = told if isinstance(told, TrainedTexts) else None
+            both = {name: texts(course, lesson.base, prompts, trained) for name, prompts in _pair(said).items()}
         return paint(
             course, lesson.base, lesson.net, {**both, "guidance": plain(wanted.guidance)}, shape, count, wanted.seed
         )
@@ -121,12 +121,12 @@ def class_pictures(
     return own_pictures(course, Path(key), prompt, count, max(size), some)
 
 
-def texts(course: Course, base: Base, prompts: Sequence[str], encoder: Any) -> Conditioning:
-    """Prompts as text states, by a network that is at hand or else the model's own."""
+def texts(course: Course, base: Base, prompts: Sequence[str], trained: TrainedTexts | None) -> Conditioning:
+    """Prompts as text states, by the text encoder in training or else the model's own."""
+    if trained is not None:
+        return text.encode(prompts, trained.tokenizer, trained.encoder, weighting="none", windows=1)
     assert base.text_encoder is not None
     tokenizer = load_tokenizer(base.text_encoder)
-    if encoder is not None:
-        return text.encode(prompts, tokenizer, encoder, weighting="none", windows=1)
     with course.host.weights(base.text_encoder) as frozen:
         return text.encode(prompts, tokenizer, frozen, weighting="none", windows=1)
 
