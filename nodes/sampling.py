@@ -101,9 +101,10 @@ def denoise_steps(
     """Walk some of the steps of a schedule, so that several samplers can share one run.
 
     Two in a row, the first to step 12 with leftover noise, the second from step 12 without adding any, equal one run
-    of a solver that looks at one step and draws nothing: Euler, DDIM, Heun. A solver that looks back begins the second
-    part anew, at low order. One that draws noise at each step (ancestral, SDE) gives another picture than one run; let
-    its second part have another seed, or it draws again what it drew at the start.
+    of a solver that looks at one step and draws nothing (Euler, DDIM, Heun), or draws along one path of noise, with one
+    seed for both (DPMSolverSDE). A solver that looks back begins the second part anew, at low order. One that draws
+    fresh noise at each step (ancestral) gives another picture than one run; let its second part have another seed, or
+    it draws again what it drew at the start.
 
     Args:
         model: The denoiser.

@@ -49,7 +49,9 @@ def painted(engine: Engine, graph: Graph) -> torch.Tensor:
     return report.outputs["image"].data  # type: ignore[no-any-return]
 
 
-@pytest.mark.parametrize("scheduler", ["EulerDiscreteScheduler", "DDIMScheduler", "HeunDiscreteScheduler"])
+@pytest.mark.parametrize(
+    "scheduler", ["EulerDiscreteScheduler", "DDIMScheduler", "HeunDiscreteScheduler", "DPMSolverSDEScheduler"]
+)
 @pytest.mark.parametrize("at", [1, 5])
 def test_two_samplers_in_a_row_are_one(engine: Engine, whole: Graph, scheduler: str, at: int) -> None:
     whole.nodes["schedule"].values["scheduler"] = scheduler
