@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -25,11 +27,15 @@ def train(
     the last state. Ctrl-C saves; the same command goes on from there and ends as if it had never stopped.
 
         nodeflow train class-conditional --set folder=pictures --set classes=3 --set steps=2000
+
+    On several devices (`pip install "nodeflow[training]"`): accelerate launch -m nodeflow train ...
     """
     if graph == "list":
         for name in recipes():
             typer.echo(name)
         return 0
+    if os.environ.get("RANK", "0") != "0":  # one of several processes under `accelerate launch`: the first one speaks
+        quiet, out = True, Path(tempfile.mkdtemp(prefix="nodeflow-"))
     return running.run(_file(graph), settings, None, out, as_json=as_json, quiet=quiet, device=device)
 
 

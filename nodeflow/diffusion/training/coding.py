@@ -57,7 +57,7 @@ def train_autoencoder(
         net: Any = course.own(model)
         if plan.settings.checkpointing:
             checkpoint_activations(net)
-        trainer = Trainer(net, AutoencoderTask(net, material, order, kl), plan.optimiser, plan.settings)
+        trainer = Trainer(net, AutoencoderTask(net, material, order, kl), plan.optimiser, plan.settings, course.peers)
         some = range(0, len(pictures.items), -(-len(pictures.items) // 64))
 
         def shown() -> torch.Tensor:

@@ -122,7 +122,7 @@ def learn_word(
         loss = DenoisingLoss.of(from_config(base.scheduler.config), objective)
         task = DenoisingTask(net, loss, material, order, told)
         lesson = lessons.Lesson(base, net, nn.ModuleDict({"text_encoder": encoder}), {}, pictures, task, task)
-        trainer = Trainer(grown, task, plan.optimiser, plan.settings)
+        trainer = Trainer(grown, task, plan.optimiser, plan.settings, course.peers)
 
         def export(folder: Path, run: Trainer) -> None:
             make_folder(folder)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Protocol
@@ -28,7 +28,7 @@ from nodeflow.values import Image, Patch, Value, Weights
 from ..checkpoints.load import load_weights
 from ..checkpoints.save import make_folder
 from ..devices import pick_device
-from . import state
+from . import peers, state
 from .loop import Trainer
 from .material import Count
 from .store import Store
@@ -77,12 +77,14 @@ class Course:
 
     def __init__(self, host: Host, folder: Path, save_every: int = 500, preview_every: int = 0) -> None:
         self.host, self.folder, self.save_every, self.preview_every = host, folder, save_every, preview_every
-        self.device = pick_device(host.device)
+        self.peers = peers.found()
+        self.device = self.peers.device or pick_device(host.device)
         self.store = Store(folder / "kept")
 
     def place(self, recipe: str, *parts: object) -> Path:
         """The folder of the training that these parts decide."""
-        return self.folder / Store.key(recipe, *map(identity, parts))[:24]
+        processes = [self.peers.count] if self.peers.count > 1 else []
+        return self.folder / Store.key(recipe, *map(identity, parts), *processes)[:24]
 
     def own(self, handle: Weights) -> nn.Module:
         """A network of one's own to train, in float32 on the run's device, all its parameters trained.
@@ -126,19 +128,22 @@ class Course:
             Cancelled: The user asked to stop; the state is saved.
             NodeflowError: NF108 somebody else trains there, or a file cannot be written; NF506 as `Trainer.advance`.
         """
-        with locked(place):
+        with locked(place) if self.peers.first else nullcontext():
+            self.peers.wait()
             resume(place, trainer, steps)
+            self.peers.wait()
             self._walk(place, trainer, steps, preview)
             samples = None
             if preview is not None:
                 with trainer.averaged():
                     samples = preview()
-            folder = result_folder(place, steps)
-            make_folder(folder)
-            export(folder, trainer)
-            losses = torch.tensor(trainer.losses, dtype=torch.float64)
-            pictures = {} if samples is None else {"samples": (samples.data * 255).round().byte().cpu()}
-            state.save(folder / RESULT, {"losses": losses, **pictures}, {"steps": steps})
+            folder, losses = result_folder(place, steps), torch.tensor(trainer.losses, dtype=torch.float64)
+            if self.peers.first:
+                make_folder(folder)
+                export(folder, trainer)
+                pictures = {} if samples is None else {"samples": (samples.data * 255).round().byte().cpu()}
+                state.save(folder / RESULT, {"losses": losses, **pictures}, {"steps": steps})
+            self.peers.wait()
         return Result(folder, losses, samples)
 
     def _walk(self, place: Path, trainer: Trainer, steps: int, preview: Callable[[], Image] | None) -> None:
@@ -151,7 +156,7 @@ class Course:
                 if preview is not None and self.preview_every and step % self.preview_every == 0 and step < steps:
                     with trainer.averaged():
                         shown = preview()
-                self.host.progress(step, steps, shown, f"loss {loss:.4f}, rate {rate:.2g}")
+                self._tell(step, steps, shown, f"loss {loss:.4f}, rate {rate:.2g}")
                 if step % self.save_every == 0 and step < steps:
                     last = _saved(place, trainer, last)
         except Cancelled:
@@ -159,6 +164,16 @@ class Course:
             self.host.log(f"saved at step {trainer.step}; run it again to go on from there")
             raise
         _saved(place, trainer, last)
+
+    def _tell(self, step: int, steps: int, shown: Image | None, note: str) -> None:
+        """Report progress; all processes stop where one was asked to."""
+        asked = False
+        try:
+            self.host.progress(step, steps, shown, note)
+        except Cancelled:
+            asked = True
+        if self.peers.any(asked):
+            raise Cancelled()
 
 
 def identity(value: object) -> object:
@@ -204,6 +219,8 @@ def locked(place: Path) -> Iterator[None]:
 def _saved(place: Path, trainer: Trainer, last: Path | None) -> Path:
     """Save a state and remove the one that this run saved before it."""
     path = place / f"state-{trainer.step:08d}.safetensors"
+    if not trainer.peers.first:
+        return path
     trainer.save(path)
     if last is not None and last != path:
         last.unlink(missing_ok=True)

@@ -184,7 +184,7 @@ def distil(
         shown = replace(wanted or Wanted(), guidance=1.0, steps=4)
         with course.host.weights(base.denoiser) as teacher:
             task = ConsistencyTask(lesson.task, teacher, how)
-            trainer = Trainer(lesson.module, task, plan.optimiser, plan.settings)
+            trainer = Trainer(lesson.module, task, plan.optimiser, plan.settings, course.peers)
             found = course.train(place, trainer, plan.steps, export, painter(course, lesson, shown))
     if low_rank:
         path = found.folder / FILE_NAME

@@ -27,6 +27,7 @@ from ..devices import torch_dtype
 from . import optimisers, state
 from .draws import Draw, drawing
 from .ema import Ema, trained
+from .peers import Alone
 
 
 class Loss(NamedTuple):
@@ -62,9 +63,18 @@ class Trainer:
         task: What a micro-batch costs.
         optimiser: How weights follow the gradient.
         settings: What else decides the course of the run; `batch` is the task's affair.
+        peers: The processes that train together; None = this one alone.
     """
 
-    def __init__(self, model: nn.Module, task: Task, optimiser: Optimiser, settings: Settings | None = None) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        task: Task,
+        optimiser: Optimiser,
+        settings: Settings | None = None,
+        peers: Alone | None = None,
+    ) -> None:
+        self.peers = peers or Alone()
         self.model, self.task, self.optimiser, self.settings = model, task, optimiser, settings or Settings()
         self.parameters = dict(trained(model))
         self.optimizer = optimisers.make(optimiser, self.parameters.values())
@@ -99,7 +109,8 @@ class Trainer:
         rate = optimisers.rate(self.optimiser, self.step)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        loss = sum(self._micro_batch(i) for i in range(self.settings.accumulate))
+        loss = self.peers.mean(sum(self._micro_batch(i) for i in range(self.settings.accumulate)))
+        self.peers.average(self.parameters.values())
         self.scaler.unscale_(self.optimizer)
         clip = self.optimiser.clip or torch.inf
         gradient = nn.utils.clip_grad_norm_(self.parameters.values(), clip).item()
@@ -115,7 +126,8 @@ class Trainer:
     def _micro_batch(self, i: int) -> float:
         """Add the gradient of one micro-batch; returns its share of the loss."""
         mixed = self.dtype != torch.float32
-        with drawing(self.settings.seed, self.step * self.settings.accumulate + i) as draw:
+        number = (self.step * self.settings.accumulate + i) * self.peers.count + self.peers.rank
+        with drawing(self.settings.seed, number) as draw:
             with torch.autocast(self.device, self.dtype if mixed else None, enabled=mixed):
                 loss, batch = self.task(draw)
             if not loss.isfinite():

@@ -60,7 +60,7 @@ def train_denoiser(
     found = course.done(place, plan.steps)
     if found is None:
         lesson = prepare(course, plan, objective, base, prior)
-        trainer = Trainer(lesson.module, lesson.whole, plan.optimiser, plan.settings)
+        trainer = Trainer(lesson.module, lesson.whole, plan.optimiser, plan.settings, course.peers)
 
         def export(folder: Path, run: Trainer) -> None:
             average = run.average()
@@ -133,7 +133,7 @@ def train_lora(
         for name, net in nets.items():
             targets = how.targets if name == "unet" else lowrank.TEXT
             layers[name] = lowrank.adapt(net, targets, how.rank, how.scale, seed_of(plan.settings.seed, name))
-        trainer = Trainer(lesson.module, lesson.whole, plan.optimiser, plan.settings)
+        trainer = Trainer(lesson.module, lesson.whole, plan.optimiser, plan.settings, course.peers)
 
         def export(folder: Path, run: Trainer) -> None:
             average = run.average()
