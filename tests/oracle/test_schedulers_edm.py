@@ -25,8 +25,8 @@ GRIDS = [
     Grid(DPM, {"thresholding": [True], "sample_max_value": [1.0, 1.5], "rho": [5.0]}),
     Grid(DPM, {"sigma_min": [0.01], "sigma_max": [40.0], "solver_order": [1, 2, 3]}, starts=(0, 3)),
     # not to sigma_min: the oracle asks its path for a stretch of no length and never comes back
-    Grid(COSINE, {**LAID, "solver_order": [1, 2]}, (2, 7)),
-    Grid(COSINE, SOLVED, (7, 20)),
+    Grid(COSINE, {**LAID, "solver_order": [1, 2]}, (4,)),
+    Grid(COSINE, {"solver_type": ["midpoint", "heun"], "euler_at_final": [True, False]}, (5, 16)),
     Grid(COSINE, {"sigma_min": [0.03], "sigma_max": [80.0], "rho": [5.0]}, starts=(0, 3)),
 ]
 

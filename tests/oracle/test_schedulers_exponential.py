@@ -39,11 +39,16 @@ GRIDS = [
     # the ancestral ones not on a cosine table: their k_down is a difference in float32 that has lost its digits
     Grid(DPM2A, {**SD, **SHORT, "prediction_type": NOISY}, (1, 7), wide=True),
     *[
-        Grid(name, {**SD, **SHORT, "warp": WARPS, "steps_offset": [0, 1]}, starts=(0, 3), wide=True)
+        Grid(name, {**SD, **SHORT, "warp": WARPS, "steps_offset": [1]}, starts=(0, 3), wide=True)
         for name in (DPM2, DPM2A)
     ],
     Grid(SDE, {**SD, "prediction_type": NOISY, "noise_sampler_seed": [1]}, (1, 7)),
-    Grid(SDE, {**SD, "warp": WARPS, "steps_offset": [0, 1], "noise_sampler_seed": [5]}, starts=(0, 3)),
+    Grid(
+        SDE,
+        {"timestep_spacing": ["leading"], "warp": WARPS, "steps_offset": [1], "noise_sampler_seed": [5]},
+        (5,),
+        (0, 2),
+    ),
     Grid(SDE, {**SD, "noise_sampler_seed": [[2, 3]]}, options={"s_noise": 1.01}),
     Grid(
         SINGLE,
@@ -55,7 +60,7 @@ GRIDS = [
             "lower_order_final": [True, False],
             "warp": WARPS,
         },
-        (6, 7, 8),
+        (6, 8),
     ),
     Grid(
         SINGLE,
@@ -77,7 +82,7 @@ GRIDS = [
     Grid(SINGLE, {"solver_order": [1, 2, 3], "algorithm_type": ["dpmsolver++", "sde-dpmsolver++"]}, starts=(1, 4)),
     Grid(
         DEIS,
-        {**SD, "solver_order": [1, 2, 3], "lower_order_final": [True, False], "warp": WARPS},
+        {"solver_order": [1, 2, 3], "lower_order_final": [True, False], "warp": WARPS},
         (7, 20),
         starts=(0, 2),
         wide=True,
