@@ -12,11 +12,26 @@ from nodeflow import content
 from nodeflow.diffusion.checkpoints import facts
 from nodeflow.diffusion.schedulers import usual
 from nodeflow.engine import Engine
+from nodeflow.errors import NodeflowError
 from nodeflow.execution import Cache
 from nodeflow.flow import Flow
 
 GRAPHS = content.folder("graphs")
 MODEL = content.folder("assets") / "models" / "emoji"
+
+
+REFUSED = {
+    "CosineDPMSolverMultistepScheduler",
+    "EDMDPMSolverMultistepScheduler",
+    "EDMEulerScheduler",
+    "FlowMatchEulerDiscreteScheduler",
+    "FlowMatchHeunDiscreteScheduler",
+    "FlowMatchLCMScheduler",
+    "LTXEulerAncestralRFScheduler",
+    "SCMScheduler",
+    "UnCLIPScheduler",
+}
+"""For models that were trained to predict something else, or on another table."""
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +62,8 @@ def test_prompts_and_styles_matter_and_the_background_is_white(flow):
 
 
 SAMPLERS = [name for name in usual.names() if name in usual.PLAIN]
-OTHERS = ["euler_cfg_pp", "DPMSolverMultistepScheduler", "PNDMScheduler", "TCDScheduler"]
+EXPONENTIAL = [f"{name}Scheduler" for name in ("DEISMultistep", "DPMSolverSDE", "DPMSolverSinglestep", "SASolver")]
+OTHERS = ["euler_cfg_pp", "DPMSolverMultistepScheduler", *EXPONENTIAL, "PNDMScheduler", "TCDScheduler"]
 
 
 @pytest.mark.parametrize("scheduler", [*SAMPLERS, *OTHERS])
@@ -57,6 +73,12 @@ def test_every_sampler_paints_the_same_heart(flow, scheduler):
     guidance = {"guidance": 1.0} if scheduler.endswith("_cfg_pp") else {}
     found = flow(prompt="red heart", seed=1, steps=12, scheduler=scheduler, **guidance).image.data
     assert float((found - reference).square().mean()) < 0.02
+
+
+@pytest.mark.parametrize("scheduler", sorted(REFUSED))
+def test_a_scheduler_for_another_kind_of_model_is_refused(flow, scheduler):
+    with pytest.raises(NodeflowError, match=f"{scheduler}.*choose a scheduler"):
+        flow(prompt="red heart", seed=1, steps=4, scheduler=scheduler)
 
 
 def test_the_templates_run_with_it(flow, tmp_path: Path):

@@ -71,6 +71,9 @@ class EDMScheduler(WarpedScheduler):
     def check(self) -> None:
         super().check()
         c, where = self.config, type(self).__name__
+        if {"beta_schedule", "trained_betas"} & {*c.given} and "sigma_data" not in c.given:
+            what = "the model's noise comes from a table of betas, and this is for preconditioned models"
+            refuse(what, where=where, fix="choose a scheduler for it")
         if not 0 < c.sigma_min < c.sigma_max:
             what = f"sigma_min {c.sigma_min:g} and sigma_max {c.sigma_max:g} are no range of noise"
             refuse(what, where=where, fix="give 0 < sigma_min < sigma_max")

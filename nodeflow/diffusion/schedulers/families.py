@@ -4,8 +4,8 @@ They differ in how x is scaled, in how a run's timesteps are spaced and rounded,
 The differences are historical; a published configuration means what its class makes of it.
 
     VPScheduler           integer timesteps, x in VP: DDPM, DDIM, PNDM
-    KScheduler            real timesteps, x in VE ("k-space"): Euler, Heun, LMS
-    ExponentialScheduler  integer timesteps, steps in lambda, x in VP or on a flow: DPM-Solver++, UniPC
+    KScheduler            real timesteps, x in VE ("k-space"): Euler, Heun, LMS, DPM2, DPM++ SDE
+    ExponentialScheduler  integer timesteps, steps in lambda, x in VP or on a flow: DPM-Solver++, UniPC, DEIS, SA
 """
 
 from __future__ import annotations

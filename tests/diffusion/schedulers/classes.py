@@ -40,5 +40,5 @@ def has(name: str, option: str) -> bool:
 def config(name: str, **wanted: Any) -> dict[str, Any]:
     """The wanted options where they are a class's own, with what it needs to run a few steps."""
     skips = {"skip_prk_steps": True} if name == "PNDMScheduler" else {}
-    narrow = schedulers.known_class(name).menus.get("beta_schedule")
+    narrow = schedulers.known_class(name).menus.get("beta_schedule") or not has(name, "beta_schedule")
     return {**{key: value for key, value in wanted.items() if key != "beta_schedule" or not narrow}, **skips}

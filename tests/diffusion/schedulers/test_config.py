@@ -165,6 +165,14 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("FlowMatchEulerDiscreteScheduler", {"shift": 0.0}, "above 0"),
     ("FlowMatchEulerDiscreteScheduler", {"use_karras_sigmas": True, "use_beta_sigmas": True}, "exclude"),
     ("UniPCMultistepScheduler", {"solver_p": "DDIMScheduler"}, "null"),
+    ("DEISMultistepScheduler", {"solver_order": 4}, "1, 2, 3"),
+    ("SASolverScheduler", {"tau_func": 3}, "function"),
+    ("DPMSolverSDEScheduler", {"noise_sampler_seed": "three"}, "whole number"),
+    ("DPMSolverSinglestepScheduler", {"algorithm_type": "dpmsolver"}, "sigma_min"),
+    ("DPMSolverMultistepInverseScheduler", {"algorithm_type": "sde-dpmsolver++"}, "one of dpmsolver"),
+    ("EDMEulerScheduler", {"beta_schedule": "linear"}, "preconditioned"),
+    ("EDMEulerScheduler", {"sigma_min": 90.0}, "sigma_min < sigma_max"),
+    ("EDMDPMSolverMultistepScheduler", {"sigma_data": 0.0}, "above 0"),
 ]
 
 
