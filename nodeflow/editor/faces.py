@@ -6,6 +6,7 @@ whole width with a port of its own on the left; a field that is wired is a row l
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -63,10 +64,11 @@ class Field:
 
 @dataclass(frozen=True)
 class Face:
-    """A node as it is shown."""
+    """A node as it is shown; `given` is the name that a person gave it, empty for one named after its type."""
 
     name: str
     title: str
+    given: str
     category: str
     known: bool
     bypass: bool
@@ -109,7 +111,9 @@ def face(document: Document, name: str, used: frozenset[str] = frozenset()) -> F
     if collapsed:
         rows = tuple(PortSpot(r.side, r.name, r.type, HEADER / 2, r.many, r.wired) for r in rows)
         fields, height = (), HEADER
-    return Face(name, title, category, spec is not None, node.bypass, collapsed, rows, fields, height)
+    base = node.type.rpartition("/")[2].replace(".", "_")
+    given = "" if name == base or re.fullmatch(re.escape(base) + r"_\d+", name) else name.replace("_", " ")
+    return Face(name, title, given, category, spec is not None, node.bypass, collapsed, rows, fields, height)
 
 
 Shown = tuple[tuple[PortSpot, ...], tuple[Field, ...], float]
@@ -199,6 +203,8 @@ def shown(port: Input, value: Any) -> str:
         return f"{value:.4g}{unit}" if abs(value) < 1e4 else f"{value:.0f}{unit}"
     if isinstance(value, int):
         return f"{value}{unit}"
+    if isinstance(value, dict):
+        return f"{len(value)} set" if value else "none"
     if isinstance(value, str):
         return value or ("default" if port.widget.options else "")
     return plain_text(value)

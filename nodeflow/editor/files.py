@@ -57,6 +57,14 @@ class Files:
             self.window.settings.opened(path)
         return self.window.show_graph(graph)
 
+    def open_text(self, text: str) -> Workspace | None:
+        """Open a graph's text as a graph without a file."""
+        try:
+            return self.window.show_graph(loads(text))
+        except NodeflowError as error:
+            self.window.say(error.faults[0].line)
+            return None
+
     def ask_file(self) -> None:
         """Choose a file to open."""
         dialog = QFileDialog(self.window, "Open graph")

@@ -17,6 +17,7 @@ from .. import content
 from ..worker import Client, Died, Job, Queue
 from ..worker import messages as say
 from ..worker.client import Heard, Printed
+from .gallery import Made
 from .marks import Marks, summary
 
 if TYPE_CHECKING:
@@ -97,6 +98,8 @@ class Runs(QObject):
     problems_changed = Signal(object)
     job_changed = Signal(object)
     logged = Signal(str)
+    made = Signal(object)
+    """A picture that is an output of the graph, as a `Made`."""
 
     def __init__(self, document: Document, marks: Marks, hub: Hub) -> None:
         super().__init__()
@@ -106,6 +109,8 @@ class Runs(QObject):
         """Run after each edit?"""
         self.problems: list[say.Fault] = []
         self.summary = ""
+        self._failed: list[say.Fault] = []
+        """What went wrong in the last run."""
         self._asked = ("", 0)
         self._soon = QTimer(self, singleShot=True, interval=PAUSE_MS)
         self._soon.timeout.connect(self._rested)
@@ -142,6 +147,7 @@ class Runs(QObject):
         path = self.document.path
         job = self.hub.queue.submit(self.document.text, path=path, folder=self.folder, wanted=wanted)
         self.job = job
+        self._failed = []
         self.changed.emit(self.marks.begin(job.id))
         self.job_changed.emit(job)
 
@@ -185,16 +191,22 @@ class Runs(QObject):
                 self.logged.emit(f"The worker died: {cause}. A new one was started.")
                 self.open()
                 return self.marks.stop()
-            case say.JobFinished(job=job) if job == self.marks.job:
+            case say.JobFinished(job=job, faults=faults) if job == self.marks.job:
+                self._failed = [fault for fault in faults if fault.code != "NF508"]
                 self.open()
                 return self.marks.stop()
+            case say.Output(job=job) if self.job is not None and job == self.job.id:
+                for picture in heard.pictures:
+                    self.made.emit(Made(f"{self.document.title}, {heard.name}", picture, self.job.run.graph))
+                return self.marks.told(heard)
             case _:
                 return self.marks.told(heard)
         return set()
 
     def _see(self, seen: say.Seen) -> set[str]:
         touched = self.marks.seen(seen)
-        self.problems, self.summary = list(seen.faults), summary(seen, self.marks)
+        self.problems = list(dict.fromkeys([*seen.faults, *self._failed]))
+        self.summary = summary(seen, self.marks)
         self.problems_changed.emit(self.problems)
         self.summary_changed.emit(self.summary)
         return touched

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QByteArray, QSize, Qt, QTimer
@@ -22,6 +23,7 @@ from PySide6.QtWidgets import (
 
 from . import icons
 from .actions import ACTIONS, Action
+from .gallery import Gallery
 from .palette import Palette
 from .panels import Jobs, Log, Notice, Problems
 from .settings import Settings
@@ -127,16 +129,13 @@ class Shell(QMainWindow):
     def _docks(self) -> None:
         self.palette_ = Palette(self.library)
         self.inspectors = QStackedWidget()
-        self.problems, self.log, self.jobs = Problems(), Log(), Jobs()
+        self.problems, self.log, self.jobs, self.gallery = Problems(), Log(), Jobs(), Gallery()
         areas = Qt.DockWidgetArea
         self._dock("Nodes", self.palette_, areas.LeftDockWidgetArea, 250)
         self._dock("Inspector", self.inspectors, areas.RightDockWidgetArea, 320)
-        below = [
-            self._dock(name, widget, areas.BottomDockWidgetArea, 150)
-            for name, widget in (("Problems", self.problems), ("Queue", self.jobs), ("Log", self.log))
-        ]
-        self.tabifyDockWidget(below[0], below[1])
-        self.tabifyDockWidget(below[1], below[2])
+        below = [self._dock(name, widget, areas.BottomDockWidgetArea, 150) for name, widget in self._panels()]
+        for one, other in pairwise(below):
+            self.tabifyDockWidget(one, other)
         below[0].raise_()
         self.setCorner(Qt.Corner.BottomLeftCorner, areas.LeftDockWidgetArea)
         self.setCorner(Qt.Corner.BottomRightCorner, areas.RightDockWidgetArea)
@@ -144,6 +143,9 @@ class Shell(QMainWindow):
         self.resizeDocks([below[0]], [130], Qt.Orientation.Vertical)
         if self.settings.window:
             self.restoreState(QByteArray.fromBase64(self.settings.window.encode()))
+
+    def _panels(self) -> tuple[tuple[str, QWidget], ...]:
+        return ("Problems", self.problems), ("Pictures", self.gallery), ("Queue", self.jobs), ("Log", self.log)
 
     def _dock(self, name: str, widget: QWidget, area: Qt.DockWidgetArea, size: int) -> QDockWidget:
         dock = QDockWidget(name, self)

@@ -55,6 +55,8 @@ class Window(Shell):
         self.welcome.open_wanted.connect(self.files.ask_file)
         self.palette_.chosen.connect(self._add)
         self.problems.wanted.connect(self._go_to)
+        self.gallery.picture_wanted.connect(lambda made: self._view(made.title, (made.picture,), None))
+        self.gallery.graph_wanted.connect(lambda made: self.files.open_text(made.graph))
         self.jobs.cancel_wanted.connect(lambda job: self.hub.queue.cancel(job))
         self.jobs.resume_wanted.connect(lambda job: self.hub.queue.resume(job))
         self.run_button.clicked.connect(lambda: self.commands.do("cancel" if self._running else "run"))
@@ -88,6 +90,7 @@ class Window(Shell):
         space.runs.problems_changed.connect(lambda _: self._state())
         space.runs.job_changed.connect(lambda job: self._job(space, job))
         space.runs.logged.connect(self.log.add)
+        space.runs.made.connect(self.gallery.add)
         canvas = space.canvas
         canvas.search_wanted.connect(self.commands.search)
         canvas.menu_wanted.connect(self._menu)
@@ -131,7 +134,11 @@ class Window(Shell):
     def show_picture(self, name: str) -> None:
         """Open the pictures of a node in a window."""
         if self.current is not None and (mark := self.current.marks.nodes.get(name)) and mark.pictures:
-            view = PictureView(f"{name}: {self.current.document.title}", mark.pictures, self._before.get(name))
+            self._view(f"{name}: {self.current.document.title}", mark.pictures, self._before.get(name))
+
+    def _view(self, title: str, pictures: tuple[Picture, ...], before: Picture | None) -> None:
+        if pictures:
+            view = PictureView(title, pictures, before)
             view.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
             self.pictures = [*self.pictures, view]
             view.destroyed.connect(
@@ -146,10 +153,10 @@ class Window(Shell):
         self.stack.setCurrentWidget(self.tabs if space else self.welcome)
         if space is not None:
             self.inspectors.setCurrentWidget(space.inspector)
-        for name in ("Nodes", "Inspector", "Problems", "Queue", "Log"):
-            if name in self.docks and space is None:
+        for name in self.docks:
+            if space is None:
                 self.docks[name].hide()
-            elif name in self.docks and self.docks[name].isHidden() and not self._had_space:
+            elif self.docks[name].isHidden() and not self._had_space:
                 self.docks[name].show()
         self._had_space = space is not None
         self._titles()
@@ -179,8 +186,7 @@ class Window(Shell):
         self.actions_["live"].setChecked(space is not None and space.runs.live)
         faults = space.runs.problems if space else []
         self.problems.show_faults(tuple(faults))
-        if "Problems" in self.docks:
-            self.docks["Problems"].setWindowTitle(f"Problems ({len(faults)})" if faults else "Problems")
+        self.docks["Problems"].setWindowTitle(f"Problems ({len(faults)})" if faults else "Problems")
         ready = self.hub.ready
         self.worker_words.setText(
             f"Worker: {ready.device}, {ready.dtype}" if ready else "Worker: starting" if space else ""

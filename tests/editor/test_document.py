@@ -77,7 +77,9 @@ def test_a_face_has_a_row_or_field_for_every_port(document: Document):
     spec = document.spec("denoise")
     assert {spot.name for spot in shown.ports if spot.side == "in"} == {port.name for port in spec.inputs}
     assert {spot.name for spot in shown.ports if spot.side == "out"} == {port.name for port in spec.outputs}
-    assert [field.name for field in shown.fields] == ["guidance", "rescale", "seed", "strength"]
+    assert (shown.title, shown.given) == ("Denoise", "")
+    assert face(document, "positive").given == "positive"
+    assert {field.name for field in shown.fields} == {port.name for port in spec.inputs if not port.wired}
     for field in shown.fields:
         assert shown.field_at(120, field.y + field.height / 2) == field
     document.show("denoise", "Collapse", collapsed=True)

@@ -260,6 +260,32 @@ def test_unsaved_work_is_in_the_journal_and_offered(window, opened, qtbot, monke
     assert window.current.changed
 
 
+def test_what_fails_while_running_is_a_problem_of_its_node(window, opened, hands: Hands, qtbot):
+    space = window.current
+    space.document.set_value("latent", "width", 60)
+    space.runs.run()
+    qtbot.waitUntil(lambda: space.runs.job.over, timeout=60_000)
+    assert space.runs.job.state == "failed" and space.marks.of("latent").state == "failed"
+    qtbot.waitUntil(lambda: bool(space.runs.problems), timeout=20_000)
+    assert window.problems.topLevelItem(0).text(2) == "NF414"
+    space.document.undo()
+    hands.run()
+    assert space.runs.problems == []
+
+
+def test_pictures_of_the_session_are_kept_and_open_their_graph(window, opened, hands: Hands):
+    hands.run()
+    gallery = window.gallery
+    assert gallery.list.count() == 1
+    made = gallery.list.item(0).data(0x100)
+    gallery.line.setText("red heart")
+    assert not gallery.list.item(0).isHidden()
+    gallery.line.setText("blue whale")
+    assert gallery.list.item(0).isHidden()
+    gallery.graph_wanted.emit(made)
+    assert window.current.document.graph.nodes == load(opened).nodes and window.current.document.path == ""
+
+
 def test_a_file_that_somebody_else_wrote_is_not_overwritten_unasked(window, opened):
     space = window.current
     space.document.set_value("denoise", "seed", 5)

@@ -105,7 +105,13 @@ def _header(painter: QPainter, node: FlowNode) -> None:
         room -= wide + 8
     painter.setPen(QColor(255, 255, 255, 240))
     painter.setFont(theme.font(TITLE, strong=True))
-    painter.drawText(QRectF(12, 0, room, HEADER), LEFT, elided(face.title, room, True))
+    name = elided(face.given or face.title, room, True)
+    painter.drawText(QRectF(12, 0, room, HEADER), LEFT, name)
+    if face.given:
+        used = QFontMetricsF(painter.font()).horizontalAdvance(name) + 7
+        painter.setFont(theme.font(LABEL - 1))
+        painter.setPen(QColor(255, 255, 255, 150))
+        painter.drawText(QRectF(12 + used, 0, room - used, HEADER), LEFT, elided(face.title, room - used))
     done, of = mark.step
     if mark.state == "running" and of:
         painter.fillRect(QRectF(1, HEADER - 3, (WIDTH - 2) * min(1.0, done / of), 3), QColor(255, 255, 255, 230))
