@@ -23,6 +23,8 @@ PATHS = ("file", "folder", "model", "output")
 ROW = 23.0
 FIELD = 26.0
 LINE = 16.0
+PLOT = 64.0
+"""Room for a curve on nodes that make one."""
 EDGE = 8.0
 
 
@@ -76,6 +78,7 @@ class Face:
     ports: tuple[PortSpot, ...]
     fields: tuple[Field, ...]
     height: float
+    plots: bool = False
 
     def port(self, side: str, name: str) -> PortSpot | None:
         return next((spot for spot in self.ports if spot.side == side and spot.name == name), None)
@@ -112,8 +115,10 @@ def face(document: Document, name: str, used: frozenset[str] = frozenset()) -> F
         rows = tuple(PortSpot(r.side, r.name, r.type, HEADER / 2, r.many, r.wired) for r in rows)
         fields, height = (), HEADER
     base = node.type.rpartition("/")[2].replace(".", "_")
-    given = "" if name == base or re.fullmatch(re.escape(base) + r"_\d+", name) else name.replace("_", " ")
-    return Face(name, title, given, category, spec is not None, node.bypass, collapsed, rows, fields, height)
+    same = name.replace("_", " ").casefold() == title.casefold()
+    given = "" if name == base or same or re.fullmatch(re.escape(base) + r"_\d+", name) else name.replace("_", " ")
+    plots = not collapsed and ports is not None and any(out.type == "Schedule" for out in ports.outputs.values())
+    return Face(name, title, given, category, spec is not None, node.bypass, collapsed, rows, fields, height, plots)
 
 
 Shown = tuple[tuple[PortSpot, ...], tuple[Field, ...], float]
@@ -140,7 +145,8 @@ def _known(document: Document, name: str, used: frozenset[str]) -> Shown:
             fields.append(made)
             rows.append(PortSpot("in", port.name, port.type, y + min(made.height, FIELD) / 2, port.many))
             y += made.height
-    return tuple(rows), tuple(fields), y + 6
+    plot = PLOT + EDGE if any(out.type == "Schedule" for out in ports.outputs.values()) else 0
+    return tuple(rows), tuple(fields), y + plot + 6
 
 
 def _unknown(node: Any, used: frozenset[str]) -> Shown:

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QLineEdit, QListView, QListWidget, QListWidgetItem
 
 from ..worker.messages import Picture
 
-THUMB = QSize(104, 104)
+THUMB = QSize(84, 84)
 KEPT = 500
 """Pictures that are remembered."""
 MADE = Qt.ItemDataRole.UserRole

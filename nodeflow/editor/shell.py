@@ -140,7 +140,7 @@ class Shell(QMainWindow):
         self.setCorner(Qt.Corner.BottomLeftCorner, areas.LeftDockWidgetArea)
         self.setCorner(Qt.Corner.BottomRightCorner, areas.RightDockWidgetArea)
         self.docks = {dock.objectName(): dock for dock in self.findChildren(QDockWidget)}
-        self.resizeDocks([below[0]], [130], Qt.Orientation.Vertical)
+        self.resizeDocks([below[0]], [170], Qt.Orientation.Vertical)
         if self.settings.window:
             self.restoreState(QByteArray.fromBase64(self.settings.window.encode()))
 

@@ -31,6 +31,9 @@ CATEGORIES = {
     "audio": "#2f7fb5",
     "value": "#5d6678",
     "logic": "#5d6678",
+    "guidance": "#b5623a",
+    "training": "#4a67c4",
+    "data": "#3d7a8c",
 }
 """Header by the first part of a node type's id; others get one of these by their letters."""
 
@@ -46,6 +49,7 @@ TYPES = {
     "Denoiser": "#a48bff",
     "Autoencoder": "#ff8fa3",
     "TextEncoder": "#ffd166",
+    "Guidance": "#ff9d6e",
     "int": "#7fa8d9",
     "float": "#7fa8d9",
     "str": "#c8b79a",
@@ -187,6 +191,7 @@ QToolTip {{ background: {RAISED}; color: {TEXT}; border: 1px solid {BODY_EDGE}; 
 #popup {{ background: {RAISED}; border: 1px solid {BODY_EDGE}; border-radius: 10px; }}
 #popup QLineEdit {{ font-size: 15px; padding: 8px 10px; background: {SUNK}; }}
 #popup QListView {{ background: transparent; }}
+#welcome, #welcome > QWidget > QWidget {{ background: {WINDOW}; }}
 #heading {{ font-size: 17px; font-weight: 600; color: {TEXT}; }}
 #dim {{ color: {DIM}; }}
 #faint {{ color: {FAINT}; }}

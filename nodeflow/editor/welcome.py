@@ -13,6 +13,7 @@ from PySide6.QtWidgets import (
     QListWidget,
     QListWidgetItem,
     QPushButton,
+    QScrollArea,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -25,14 +26,24 @@ from . import theme
 from .clipping import spot
 from .faces import HEADER, WIDTH
 
-CARD = QSize(216, 176)
+CARD = QSize(204, 160)
+SKETCH = QSize(184, 112)
 PATH = Qt.ItemDataRole.UserRole
 
 
-def templates() -> list[Path]:
-    """The graphs that come with nodeflow, text to image first."""
-    files = sorted(content.folder("graphs").rglob("*.json"))
-    return sorted(files, key=lambda file: (file.stem != "text-to-image", file.stem))
+FIRST = ("text-to-image", "image-to-image", "inpaint", "variations", "unconditional", "guidance")
+COLUMNS = 4
+
+
+def templates() -> dict[str, list[Path]]:
+    """The graphs that come with nodeflow by folder, those that people begin with first."""
+    found: dict[str, list[Path]] = {}
+    root = content.folder("graphs")
+    for file in sorted(root.rglob("*.json")):
+        group = file.relative_to(root).parent.as_posix()
+        found.setdefault("" if group == "." else group, []).append(file)
+    rank = {name: place for place, name in enumerate(FIRST)}
+    return {group: sorted(files, key=lambda file: rank.get(file.stem, 99)) for group, files in sorted(found.items())}
 
 
 class Welcome(QWidget):
@@ -45,25 +56,38 @@ class Welcome(QWidget):
 
     def __init__(self, recent: list[str]) -> None:
         super().__init__()
-        outer = QHBoxLayout(self)
+        page = QWidget()
+        area = QScrollArea()
+        area.setWidgetResizable(True)
+        area.setObjectName("welcome")
+        area.setWidget(page)
+        around = QVBoxLayout(self)
+        around.setContentsMargins(0, 0, 0, 0)
+        around.addWidget(area)
+        outer = QHBoxLayout(page)
         outer.addStretch(1)
         column = QVBoxLayout()
         outer.addLayout(column)
         outer.addStretch(1)
-        column.setSpacing(14)
+        column.setSpacing(12)
+        column.addSpacing(36)
+        self._head(column)
+        self._recent(column, [path for path in recent if Path(path).is_file()])
+        for group, files in templates().items():
+            column.addSpacing(8)
+            column.addWidget(_dim(group.capitalize() or "Templates"))
+            grid = QGridLayout()
+            grid.setSpacing(12)
+            for place, file in enumerate(files):
+                grid.addWidget(self._card(file), place // COLUMNS, place % COLUMNS, Qt.AlignmentFlag.AlignLeft)
+            column.addLayout(grid)
         column.addStretch(1)
+
+    def _head(self, column: QVBoxLayout) -> None:
         title = QLabel("nodeflow")
         title.setStyleSheet(f"font-size: 34px; font-weight: 600; color: {theme.TEXT};")
         column.addWidget(title)
-        subtitle = QLabel("Diffusion as a graph. Start from a template, or from nothing.")
-        subtitle.setObjectName("dim")
-        column.addWidget(subtitle)
-        column.addSpacing(10)
-        grid = QGridLayout()
-        grid.setSpacing(14)
-        for place, file in enumerate(templates()[:6]):
-            grid.addWidget(self._card(file), place // 3, place % 3)
-        column.addLayout(grid)
+        column.addWidget(_dim("Diffusion as a graph. Start from a template, or from nothing."))
         buttons = QHBoxLayout()
         for text, signal in (("Empty graph", self.empty_wanted), ("Open…", self.open_wanted)):
             button = QPushButton(text)
@@ -71,8 +95,6 @@ class Welcome(QWidget):
             buttons.addWidget(button)
         buttons.addStretch(1)
         column.addLayout(buttons)
-        self._recent(column, [path for path in recent if Path(path).is_file()])
-        column.addStretch(2)
 
     def _card(self, file: Path) -> QToolButton:
         card = QToolButton()
@@ -80,7 +102,7 @@ class Welcome(QWidget):
         card.setFixedSize(CARD)
         card.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextUnderIcon)
         card.setText(file.stem.replace("-", " ").capitalize())
-        card.setIconSize(QSize(192, 124))
+        card.setIconSize(SKETCH)
         card.setIcon(_sketch(file, card.devicePixelRatioF()))
         card.clicked.connect(lambda: self.template_wanted.emit(str(file)))
         return card
@@ -88,9 +110,8 @@ class Welcome(QWidget):
     def _recent(self, column: QVBoxLayout, recent: list[str]) -> None:
         if not recent:
             return
-        head = QLabel("Recent")
-        head.setObjectName("dim")
-        column.addWidget(head)
+        column.addSpacing(8)
+        column.addWidget(_dim("Recent"))
         listed = QListWidget()
         listed.setAccessibleName("Recent files")
         listed.setStyleSheet("background: transparent;")
@@ -104,27 +125,33 @@ class Welcome(QWidget):
         column.addWidget(listed)
 
 
+def _dim(text: str) -> QLabel:
+    label = QLabel(text)
+    label.setObjectName("dim")
+    return label
+
+
 def _sketch(file: Path, ratio: float) -> QIcon:
     """A picture of the graph: its nodes as coloured boxes, its wires as lines."""
     try:
         graph = load(file)
     except NodeflowError:
         graph = Graph()
-    pixels = QPixmap(QSize(192, 124) * max(1.0, ratio))
+    pixels = QPixmap(SKETCH * max(1.0, ratio))
     pixels.setDevicePixelRatio(max(1.0, ratio))
     pixels.fill(Qt.GlobalColor.transparent)
     painter = QPainter(pixels)
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     painter.setPen(Qt.PenStyle.NoPen)
     painter.setBrush(theme.color(theme.CANVAS))
-    painter.drawRoundedRect(QRectF(0, 0, 192, 124), 7, 7)
+    painter.drawRoundedRect(QRectF(0, 0, SKETCH.width(), SKETCH.height()), 7, 7)
     boxes = {name: QRectF(*spot(graph.view.get(name)), WIDTH, 150.0) for name in graph.nodes}
     whole = QRectF()
     for box in boxes.values():
         whole = whole.united(box)
     if not whole.isEmpty():
-        scale = min(168 / whole.width(), 100 / whole.height())
-        painter.translate(96, 62)
+        scale = min(158 / whole.width(), 88 / whole.height())
+        painter.translate(SKETCH.width() / 2, SKETCH.height() / 2)
         painter.scale(scale, scale)
         painter.translate(-whole.center())
         painter.setPen(QPen(theme.color(theme.FAINT), 1.2 / scale))

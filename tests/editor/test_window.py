@@ -41,7 +41,7 @@ def test_a_picture_is_painted_and_a_late_change_runs_late_nodes_only(window, ope
     space = window.current
     assert not space.canvas.nodes["decode"].image.isNull() and space.marks.of("decode").final
     assert space.canvas.nodes["denoise"].image.width() == 64
-    assert len(space.marks.of("schedule").curve) == 5 and not space.canvas.nodes["schedule"].picture_rect.isEmpty()
+    assert len(space.marks.of("schedule").curve) == 5 and not space.canvas.nodes["schedule"].plot_rect.isEmpty()
     assert space.runs.summary == "nothing to run, 7 nodes cached"
     hands.click(hands.field("denoise", "guidance"))
     line = space.canvas.fields.open

@@ -9,7 +9,7 @@ from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QImage, QPainter, QPainterPath
 from PySide6.QtWidgets import QGraphicsItem
 
-from ..faces import EDGE, WIDTH, Face, Field, PortSpot
+from ..faces import EDGE, PLOT, WIDTH, Face, Field, PortSpot
 from ..marks import Mark
 from . import painting
 
@@ -24,7 +24,6 @@ REACH = 13.0
 DETAIL = 0.35
 """Zoom below which a node is a coloured rectangle."""
 PICTURE_MOST = 300.0
-PLOT = 70.0
 
 
 class FlowNode(AbstractNodeItem):
@@ -64,10 +63,10 @@ class FlowNode(AbstractNodeItem):
         self.prepareGeometryChange()
         height = self.face.height
         self.picture_rect = QRectF()
-        if (self.image is not None or self.mark.curve) and not self.face.collapsed:
+        self.plot_rect = QRectF(EDGE, height - PLOT - EDGE, WIDTH - 2 * EDGE, PLOT) if self.face.plots else QRectF()
+        if self.image is not None and not self.face.collapsed:
             wide = WIDTH - 2 * EDGE
-            tall = PLOT if self.image is None else wide * self.image.height() / max(1, self.image.width())
-            tall = min(PICTURE_MOST, tall)
+            tall = min(PICTURE_MOST, wide * self.image.height() / max(1, self.image.width()))
             self.picture_rect = QRectF(EDGE, height, wide, tall)
             height += tall + EDGE
         self._width, self._height = WIDTH, height
@@ -119,7 +118,7 @@ class FlowNode(AbstractNodeItem):
 
     def show_mark(self) -> None:
         """Show what has become of the mark; a picture is decoded once."""
-        if self.mark.picture is not self._picture or bool(self.mark.curve) == self.picture_rect.isEmpty():
+        if self.mark.picture is not self._picture:
             self._picture = self.mark.picture
             had = self.picture_rect.height()
             if self._picture is not None:

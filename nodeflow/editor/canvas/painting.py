@@ -52,6 +52,8 @@ def paint_near(painter: QPainter, node: FlowNode) -> None:
     _header(painter, node)
     for field in face.fields:
         _field(painter, node, field)
+    if not node.plot_rect.isEmpty():
+        _plot(painter, node.plot_rect, node.mark.curve)
     if not node.picture_rect.isEmpty():
         _picture(painter, node)
     _outline(painter, node)
@@ -266,9 +268,7 @@ def _ornament(painter: QPainter, field: Field, rect: QRectF) -> float:
 
 def _picture(painter: QPainter, node: FlowNode) -> None:
     rect, image = node.picture_rect, node.image
-    if image is None:
-        _plot(painter, rect, node.mark.curve)
-        return
+    assert image is not None
     painter.save()
     path = QPainterPath()
     path.addRoundedRect(rect, 6, 6)
@@ -294,6 +294,11 @@ def _plot(painter: QPainter, rect: QRectF, curve: tuple[float, ...]) -> None:
     painter.setPen(NO_PEN)
     painter.setBrush(theme.color(theme.FIELD))
     painter.drawRoundedRect(rect, 6, 6)
+    painter.setFont(theme.font(10.5))
+    if not curve:
+        painter.setPen(theme.color(theme.FAINT))
+        painter.drawText(rect, CENTER, "noise levels, after a run")
+        return
     inner, top = rect.adjusted(10, 9, -10, -9), max(curve) or 1.0
     points = [
         QPointF(
@@ -313,7 +318,6 @@ def _plot(painter: QPainter, rect: QRectF, curve: tuple[float, ...]) -> None:
         for point in points:
             painter.drawEllipse(point, 1.7, 1.7)
     painter.setPen(theme.color(theme.DIM))
-    painter.setFont(theme.font(10.5))
     painter.drawText(inner, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignTop, f"σ ≤ {top:.3g}")
 
 
