@@ -24,6 +24,7 @@ CATEGORIES = {
     "text": "#b8832f",
     "schedule": "#2b8a8a",
     "scheduler": "#2b8a8a",
+    "sigmas": "#2b8a8a",
     "sampling": "#c2496b",
     "latent": "#9a4fb8",
     "image": "#3f8f55",
