@@ -53,6 +53,7 @@ def window(qtbot: Any, qapp: Any, library: Library, hub: Any) -> Iterator[Window
     theme.apply(qapp)
     made = Window(library, hub)
     closes, hub.close = hub.close, lambda: None  # the worker is for the next test, too
+    made.resize(1500, 950)
     made.show()
     yield made
     made.files.leaving = True
