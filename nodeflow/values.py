@@ -170,9 +170,9 @@ class LatentSpace(Value):
     """What the numbers of a latent mean; latents of different spaces do not mix.
 
     Args:
-        name: Known spaces have names ("sd1", "sdxl", "pixels"); others the digest of their autoencoder.
+        name: Known spaces have names ("sd1", "sdxl", "pixels", "waves-44100"); others the digest of their autoencoder.
         channels: Channels of a latent.
-        factor: Pixels a latent cell, along one edge.
+        factor: Pixels a latent cell, along one edge; of waves, samples.
         scale: Latents are multiplied by this after encoding.
         shift: Latents are shifted down by this before scaling.
     """
@@ -189,7 +189,7 @@ class Latent(Value):
     """A point in a latent space, scaled for the denoiser.
 
     Args:
-        data: [B, C, H, W] float32.
+        data: [B, C, H, W] float32; [B, C, N] of waves.
         space: What the numbers mean.
         mask: [B, 1, H, W], 1 = repaint here; None = everywhere.
         masked: [B, C, H, W], the picture with the masked part blanked, for denoisers that were trained to repaint.
@@ -301,6 +301,11 @@ class Weights(Value):
     variant: str = ""
     patches: tuple[Patch, ...] = ()
 
+    @property
+    def identity(self) -> bool:
+        """Whether it stands for a network that changes nothing, which has neither folder nor weights."""
+        return self.kind in IDENTITIES
+
 
 @dataclass(frozen=True)
 class Denoiser(Weights):
@@ -308,7 +313,7 @@ class Denoiser(Weights):
 
     Args:
         space: The latent space it works in.
-        size: The (width, height) in pixels it was trained for.
+        size: The (width, height) in pixels it was trained for; (samples, 1) of waves.
     """
 
     space: LatentSpace = field(default_factory=lambda: LatentSpace("pixels", 3, 1))
@@ -327,7 +332,8 @@ class Denoiser(Weights):
 
 @dataclass(frozen=True)
 class Autoencoder(Weights):
-    """A network between pictures or sounds and latents; kind "Pixels" is the identity, for models without one.
+    """A network between pictures or sounds and latents; kinds "Pixels" and "Waves" are the identity, for models
+    without one.
 
     Args:
         space: The space of its latents.
@@ -343,6 +349,10 @@ class TextEncoder(Weights):
     """A text encoder with its tokenizer's folder."""
 
     tokenizer: str = ""
+
+
+IDENTITIES = ("Pixels", "Waves")
+"""Kinds of autoencoders that change nothing."""
 
 
 def numbered(path: str | Path, count: int) -> list[Path]:

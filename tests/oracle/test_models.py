@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 import pytest
 import torch
 from torch import Tensor, nn
 
 from nodeflow.diffusion.models import model_class
 from nodeflow.diffusion.models.attention import current_names
+from nodeflow.diffusion.models.unet1d import UNet1DConfig
 
 diffusers = pytest.importorskip("diffusers")
 
@@ -116,6 +118,25 @@ PIXEL_VARIANTS: dict[str, Options] = {
     },
 }
 
+WAVES: Options = {
+    "block_out_channels": (32, 32, 64),
+    "extra_in_channels": 16,
+    "time_embedding_dim": 16,
+    "sample_size": 64,
+    "sample_rate": 8000,
+}
+WAVE_VARIANTS: dict[str, Options] = {
+    "plain": {},
+    "mono, sines first": {"in_channels": 1, "out_channels": 1, "flip_sin_to_cos": False},
+    "positional": {"time_embedding_type": "positional", "extra_in_channels": 32, "freq_shift": 1},
+    "no time width": {"extra_in_channels": 64, "time_embedding_dim": None},
+    "two levels": {
+        "block_out_channels": (32, 96),
+        "down_block_types": ("DownBlock1DNoSkip", "DownBlock1D"),
+        "up_block_types": ("UpBlock1D", "UpBlock1DNoSkip"),
+    },
+}
+
 CODES: Options = {
     "block_out_channels": (16, 32),
     "down_block_types": ("DownEncoderBlock2D",) * 2,
@@ -204,6 +225,21 @@ DDPM: Options = {
     "out_channels": 3,
     "time_embedding_type": "positional",
 }
+DANCE: Options = {
+    "block_out_channels": [128, 128, 256, 256, *[512] * 9],
+    "down_block_types": ["DownBlock1DNoSkip", *["DownBlock1D"] * 8, *["AttnDownBlock1D"] * 4],
+    "extra_in_channels": 16,
+    "flip_sin_to_cos": True,
+    "freq_shift": 0,
+    "in_channels": 2,
+    "mid_block_type": "UNetMidBlock1D",
+    "out_channels": 2,
+    "sample_rate": 16000,
+    "sample_size": 65536,
+    "time_embedding_type": "fourier",
+    "up_block_types": [*["AttnUpBlock1D"] * 4, *["UpBlock1D"] * 8, "UpBlock1DNoSkip"],
+    "use_timestep_embedding": False,
+}
 PUBLISHED: dict[str, tuple[str, Options]] = {
     "SD 1.5": ("UNet2DConditionModel", SD15),
     "SD inpainting": ("UNet2DConditionModel", {**SD15, "in_channels": 9}),
@@ -214,6 +250,7 @@ PUBLISHED: dict[str, tuple[str, Options]] = {
     ),
     "SD x4 upscaler": ("UNet2DConditionModel", UPSCALER),
     "SDXL": ("UNet2DConditionModel", SDXL),
+    "Dance Diffusion": ("UNet1DModel", {**DANCE, "time_embedding_dim": 16}),
     "SD VAE": (
         "AutoencoderKL",
         {
@@ -331,6 +368,23 @@ def test_unet2d_equals_the_reference(config: Options) -> None:
     with torch.no_grad():
         for t in (torch.tensor([3, 781]), torch.tensor(20), 20):
             torch.testing.assert_close(ours(x, t, labels), reference(x, t, labels).sample, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("config", cases(WAVES, WAVE_VARIANTS))
+def test_unet1d_equals_the_reference(config: Options) -> None:
+    reference, ours = pair("UNet1DModel", config)
+    assert shapes(ours) == shapes(reference)
+    x = torch.randn(2, config.get("in_channels", 2), 64)
+    with torch.no_grad():
+        for t in (torch.tensor([0.3, 0.9]), torch.tensor(0.5)):
+            torch.testing.assert_close(ours(x, t), reference(x, t).sample, rtol=0, atol=1e-5)
+
+
+def test_defaults_of_unet1d_are_the_published_ones() -> None:
+    with torch.device("meta"):
+        reference = diffusers.UNet1DModel()
+    published = {key: value for key, value in reference.config.items() if not key.startswith("_")}
+    assert msgspec.structs.asdict(UNet1DConfig()) == published
 
 
 @pytest.mark.parametrize("config", cases(CODES, CODE_VARIANTS))

@@ -45,14 +45,14 @@ def load_weights(handle: Weights, device: str = "cpu", dtype: str = "float32") -
         dtype: "float32", "float16" or "bfloat16".
 
     Returns:
-        The network in evaluation mode, its parameters frozen. Kind "Pixels" gives `nn.Identity`.
+        The network in evaluation mode, its parameters frozen. Kind "Pixels" gives `nn.Identity`, "Waves" a `Waves`.
 
     Raises:
         NodeflowError: NF402 the files are corrupt or have changed since the handle was made; NF406 the configuration
             cannot be built; NF407 the weights, or changes to them, do not fit the network; NF412.
     """
-    if handle.kind == "Pixels":
-        return nn.Identity().eval()
+    if handle.identity:
+        return nn.Identity().eval() if handle.kind == "Pixels" else model_class(handle.kind).from_config(handle.config)
     files = files_of(handle)
     if digest(files) != handle.digest:
         raise NodeflowError(
@@ -62,7 +62,7 @@ def load_weights(handle: Weights, device: str = "cpu", dtype: str = "float32") -
         return _frozen(_patched(_from_transformers(handle, device, dtype), handle))
     with torch.device("meta"), _NoInitialisation():
         net = model_class(handle.kind).from_config(handle.config)
-    net.load(current_names(read_tensors(files, device, torch_dtype(dtype))))
+    net.load(current_names(read_tensors(files, device, torch_dtype(dtype)), known=net.state_dict()))
     return _frozen(_patched(net, handle))
 
 
@@ -79,7 +79,7 @@ def weight_bytes(handle: Weights, dtype: str = "float32") -> int:
     Raises:
         NodeflowError: As `files_of` and `read_header`.
     """
-    if handle.kind == "Pixels":
+    if handle.identity:
         return 0
     width = torch_dtype(dtype).itemsize
     shapes = [info.shape for path in files_of(handle) for info in read_header(path).tensors.values()]

@@ -19,8 +19,10 @@ MODELS: dict[str, str] = {
     "CLIPTextModel": "clip_text",
     "CLIPTextModelWithProjection": "clip_text",
     "SpectrogramAutoencoder": "autoencoder_spectrogram",
+    "UNet1DModel": "unet1d",
     "UNet2DConditionModel": "unet2d_condition",
     "UNet2DModel": "unet2d",
+    "Waves": "waves",
 }
 """Class name as in `config.json` -> module of this package."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -218,12 +218,16 @@ def to_pixels(tokens: Tensor, like: Tensor) -> Tensor:
     return tokens.transpose(1, 2).unflatten(2, like.shape[-2:])
 
 
-def current_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def current_names(state: Mapping[str, Tensor], known: Container[str] = ()) -> dict[str, Tensor]:
     """Weights under today's names of the attention's projections.
 
     Repositories of 2022 call them `query`, `key`, `value`, `proj_attn`.
+
+    Args:
+        state: Tensors by name.
+        known: Names that stay: networks for waves are still published under those of 2022.
     """
-    return {".".join(_current(name.split("."))): tensor for name, tensor in state.items()}
+    return {name if name in known else ".".join(_current(name.split("."))): tensor for name, tensor in state.items()}
 
 
 def _current(parts: list[str]) -> Iterable[str]:

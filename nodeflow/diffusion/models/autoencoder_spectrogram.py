@@ -37,9 +37,10 @@ class SpectrogramConfig(Config, frozen=True, kw_only=True):
 
 
 class SpectrogramAutoencoder(Model):
-    """Waves to latents and back."""
+    """Mono waves to latents and back."""
 
     Config = SpectrogramConfig
+    channels = 1
 
     def __init__(self, config: SpectrogramConfig) -> None:
         super().__init__()
@@ -48,6 +49,11 @@ class SpectrogramAutoencoder(Model):
         self.encoder = nn.Conv2d(1, channels, patch, stride=patch)
         self.decoder = nn.ConvTranspose2d(channels, 1, patch, stride=patch, bias=False)
         self.mean = nn.Parameter(torch.zeros(patch, patch))
+
+    @property
+    def rate(self) -> int:
+        """Samples a second of its waves."""
+        return self.mel.rate
 
     def encode(self, wave: Tensor) -> Tensor:
         """Latents of mono waves.

@@ -138,13 +138,17 @@ class Model(nn.Module):
 
         save_network(Path(folder), type(self).__name__, self._config, self.state_dict(), dtype)
 
-    def _require_map(self, x: Tensor, channels: int) -> None:
-        """Raise NF414 unless `x` is a batch of feature maps with so many channels, NF407 without weights.
+    def _require_weights(self, x: Tensor) -> None:
+        """Raise NF407 unless there are weights for this input.
 
         Torch itself would go on: its convolution reads whatever lies where the weights should be.
         """
         if self.device.type == "meta" != x.device.type:
             raise NodeflowError("NF407", f"{type(self).__name__} has no weights yet", fix="load them before it runs")
+
+    def _require_map(self, x: Tensor, channels: int) -> None:
+        """Raise NF414 unless `x` is a batch of feature maps with so many channels, NF407 without weights."""
+        self._require_weights(x)
         if x.ndim != 4 or x.shape[1] != channels:
             raise NodeflowError("NF414", f"{type(self).__name__} takes [B, {channels}, H, W], but got {list(x.shape)}")
 

@@ -54,6 +54,28 @@ def timestep_embedding(t: Tensor, dim: int, flip_sin_to_cos: bool = False, freq_
     return nn.functional.pad(embedding, (0, 1)) if dim % 2 else embedding
 
 
+class FourierProjection(nn.Module):
+    """Random Fourier features of the time (Tancik et al. 2020; Song et al. 2021, "Score-based generative modeling").
+
+    [cos(2π w t), sin(2π w t)], w drawn from N(0, 1) once and never trained.
+
+    Args:
+        dim: Length of the embedding, even.
+        flip_sin_to_cos: Cosines first; else sines.
+    """
+
+    def __init__(self, dim: int, flip_sin_to_cos: bool) -> None:
+        super().__init__()
+        self.flip_sin_to_cos = flip_sin_to_cos
+        self.weight = nn.Parameter(torch.randn(dim // 2), requires_grad=False)
+
+    def forward(self, t: Tensor) -> Tensor:
+        """[B] -> float32, [B, dim]."""
+        angle = t[:, None].float() * self.weight.float() * (2 * math.pi)
+        waves = (angle.cos(), angle.sin()) if self.flip_sin_to_cos else (angle.sin(), angle.cos())
+        return torch.cat(waves, dim=-1)
+
+
 class TimestepEmbedding(nn.Module):
     """Two linear layers from a sinusoidal position (or any vector) to the embedding of the blocks.
 
