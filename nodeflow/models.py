@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from .diffusion.checkpoints.handles import ModelParts
 
 
-RUNNABLE = ("sd1", "sd2", "sd-inpaint", "pixels", "sound")
+RUNNABLE = ("sd1", "sd2", "sd-inpaint", "pixels", "sound", "waves")
 """Families whose denoisers get all the inputs they need; SDXL, say, also wants the size and a second text encoder."""
 
 

@@ -2,11 +2,11 @@
 
 from typing import Annotated, Any, Literal, NamedTuple
 
-from nodeflow import Audio, Autoencoder, Image, Latent, Path, Range, Run, node
+from nodeflow import Audio, Autoencoder, Denoiser, Image, Latent, Path, Range, Run, node
 from nodeflow.media import sounds
 from nodeflow.media.files import fingerprint
 
-from ._fits import require_media, same_space
+from ._fits import require_form, require_media, same_space
 
 Seconds = Annotated[float, Range(0, 3600, step=0.01, unit="s")]
 
@@ -169,6 +169,27 @@ def waveform(
     return sounds.waveform(audio, width, height)
 
 
+def _of_waves(model: dict[str, Any] | None, **_: Any) -> dict[str, Any]:
+    require_form(model, waves=True)
+    return {"latent": {"space": (model or {}).get("space")}}
+
+
+@node("audio/empty", title="Empty sound latent", describe=_of_waves)
+def empty(model: Denoiser, seconds: Seconds = 0.0, batch: Annotated[int, Range(1, 256)] = 1) -> Latent:
+    """An empty latent, to make sounds from nothing, for models that work on the waves themselves.
+
+    Args:
+        model: Whose waves they are.
+        seconds: 0 = the model's own length. Rounded up to what the model can halve; "Trim sound" cuts the rest.
+        batch: How many sounds at once.
+    """
+    from nodeflow.diffusion.checkpoints.families import wave_length
+    from nodeflow.diffusion.sounds import empty as emptied
+
+    require_form({"kind": model.kind}, waves=True)
+    return emptied(model.space, wave_length(model.config, seconds), batch)
+
+
 def _encoded(autoencoder: dict[str, Any] | None, **_: Any) -> dict[str, Any]:
     require_media(autoencoder, "audio")
     return {"latent": {"space": (autoencoder or {}).get("space")}}
@@ -186,7 +207,7 @@ def encode(run: Run, autoencoder: Autoencoder, audio: Audio) -> Latent:
 
     Args:
         autoencoder: Of a model for sounds.
-        audio: The sounds; mixed to mono and brought to the model's rate.
+        audio: The sounds; brought to the model's rate, and mixed to mono where it has other channels.
     """
     from nodeflow.diffusion.sounds import to_latent
 

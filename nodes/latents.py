@@ -4,12 +4,13 @@ from typing import Annotated, Any, Literal
 
 from nodeflow import Autoencoder, Denoiser, Image, Latent, Mask, Range, Run, Seed, node
 
-from ._fits import require_media, same_space
+from ._fits import require_form, require_media, same_space
 
 Size = Annotated[int, Range(0, 16384, step=8, unit="px")]
 
 
 def _of_model(model: dict[str, Any] | None, **_: Any) -> dict[str, Any]:
+    require_form(model, waves=False)
     return {"latent": {"space": (model or {}).get("space")}}
 
 
@@ -27,7 +28,7 @@ def _decoded(autoencoder: dict[str, Any] | None, latent: dict[str, Any] | None, 
 def _codec(autoencoder: Autoencoder, net: Any) -> Any:
     """The network between pictures and latents; None where the latents are the pixels themselves."""
     require_media({"media": autoencoder.media}, "image")
-    return None if autoencoder.kind == "Pixels" else net
+    return None if autoencoder.identity else net
 
 
 @node("latent/empty", title="Empty latent", describe=_of_model)
@@ -42,6 +43,7 @@ def empty(model: Denoiser, width: Size = 0, height: Size = 0, batch: Annotated[i
     """
     from nodeflow.diffusion.latents import empty as emptied
 
+    require_form({"kind": model.kind}, waves=False)
     return emptied(model.space, *model.sized(width, height), batch)
 
 

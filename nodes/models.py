@@ -14,7 +14,7 @@ class Parts(NamedTuple):
     Args:
         denoiser: The network that predicts noise.
         text_encoder: Reads prompts; none in models without text.
-        autoencoder: Between pictures and latents; the identity in models that work on pixels.
+        autoencoder: Between pictures and latents; the identity in models that work on pixels or waves.
         scheduler: As published with the model.
     """
 
@@ -41,7 +41,13 @@ def _facts(model: str | None, variant: str | None, **_: Any) -> dict[str, Any]:
     width = parts.text_encoder.config.get("hidden_size") if parts.text_encoder else None
     blocks = attention_blocks({"_class_name": parts.denoiser.kind, **parts.denoiser.config})
     return {
-        "denoiser": {"family": parts.family, "space": space, "states": states, "attention": blocks},
+        "denoiser": {
+            "family": parts.family,
+            "kind": parts.denoiser.kind,
+            "space": space,
+            "states": states,
+            "attention": blocks,
+        },
         "autoencoder": {"space": space, "media": parts.autoencoder.media},
         "scheduler": dict(parts.scheduler.config),
         "text_encoder": {"width": width} if parts.text_encoder else {"absent": parts.family},

@@ -55,7 +55,7 @@ def denoise(
 
     Args:
         model: The denoiser.
-        latent: Where to start, [B, C, H, W]; its mask, if any, limits where to paint.
+        latent: Where to start, [B, C, H, W] or [B, C, N]; its mask, if any, limits where to paint.
         schedule: The scheduler and the noise levels.
         positive: What to paint; none for models without text.
         negative: What to steer away from; never computed where the guidance does not ask for it.
@@ -108,7 +108,7 @@ def denoise_steps(
 
     Args:
         model: The denoiser.
-        latent: Where to start, [B, C, H, W]; its mask, if any, limits where to paint.
+        latent: Where to start, [B, C, H, W] or [B, C, N]; its mask, if any, limits where to paint.
         schedule: The scheduler and the noise levels of the whole run.
         positive: What to paint; none for models without text.
         negative: What to steer away from; never computed where the guidance does not ask for it.

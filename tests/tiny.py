@@ -46,6 +46,13 @@ PIXEL_UNET: dict[str, Any] = {
     "down_block_types": ["DownBlock2D", "AttnDownBlock2D"], "up_block_types": ["AttnUpBlock2D", "UpBlock2D"],
     "norm_num_groups": 8, "attention_head_dim": 8,
 }  # fmt: skip
+WAVE_UNET: dict[str, Any] = {
+    "_class_name": "UNet1DModel",
+    "sample_size": 512, "sample_rate": 8000, "in_channels": 2, "out_channels": 2, "extra_in_channels": 16,
+    "block_out_channels": [32, 32, 64], "use_timestep_embedding": False, "time_embedding_type": "fourier",
+    "down_block_types": ["DownBlock1DNoSkip", "DownBlock1D", "AttnDownBlock1D"],
+    "up_block_types": ["AttnUpBlock1D", "UpBlock1D", "UpBlock1DNoSkip"], "mid_block_type": "UNetMidBlock1D",
+}  # fmt: skip
 SD_SCHEDULER: dict[str, Any] = {
     "_class_name": "PNDMScheduler", "num_train_timesteps": 1000, "beta_start": 0.00085, "beta_end": 0.012,
     "beta_schedule": "scaled_linear", "skip_prk_steps": True, "set_alpha_to_one": False, "steps_offset": 1,
@@ -150,6 +157,19 @@ DDPM_INDEX = {
 }
 
 
+def waves(folder: Path) -> None:
+    """A Dance Diffusion on stereo waves of 512 samples at 8 kHz."""
+    write_network(folder / "unet", "diffusers", "UNet1DModel", WAVE_UNET, seed=6)
+    config = {"_class_name": "IPNDMScheduler", "num_train_timesteps": 1000}
+    write_json(folder / "scheduler" / "scheduler_config.json", config)
+    index = {
+        "_class_name": "DanceDiffusionPipeline",
+        "scheduler": ["diffusers", "IPNDMScheduler"],
+        "unet": ["diffusers", "UNet1DModel"],
+    }
+    write_json(folder / "model_index.json", index)
+
+
 def fp16(folder: Path) -> None:
     """A text-to-image model whose weights are there in half precision only, under the variant's name."""
     text_to_image(folder)
@@ -182,7 +202,8 @@ class Tiny:
     """Makes each kind of checkpoint once: `tiny("text_to_image")` is its folder."""
 
     kinds: Mapping[str, Callable[[Path], None]] = {
-        maker.__name__: maker for maker in (text_to_image, inpaint, unconditional, unconditional_at_root, fp16, sharded)
+        maker.__name__: maker
+        for maker in (text_to_image, inpaint, unconditional, unconditional_at_root, waves, fp16, sharded)
     }
 
     def __init__(self, root: Path) -> None:

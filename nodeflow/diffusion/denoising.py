@@ -42,7 +42,7 @@ def denoise(
 
     Args:
         net: The denoiser's network.
-        latent: Where to start, [B, C, H, W]; empty or with a mask it starts from pure noise.
+        latent: Where to start, [B, C, H, W] or [B, C, N]; empty or with a mask it starts from pure noise.
         schedule: The scheduler and its noise levels.
         positive: What to paint, one prompt or one a sample; None for a network without text.
         negative: What to steer away from; needed where the guidance asks for it.

@@ -32,8 +32,8 @@ class Sampled(NamedTuple):
     """What a run brings.
 
     Args:
-        latent: Where it ended, [B, C, H, W]; noisy if it ended early.
-        estimate: The clean latent as last estimated, [B, C, H, W].
+        latent: Where it ended, [B, C, ...]; noisy if it ended early.
+        estimate: The clean latent as last estimated, [B, C, ...].
     """
 
     latent: Latent
@@ -125,13 +125,13 @@ def sample(
 
     Args:
         denoise: The guided denoiser, (x, t) -> prediction.
-        latent: Where to start, [B, C, H, W], float32; the run stays on its device.
+        latent: Where to start, [B, C, H, W] or [B, C, N], float32; the run stays on its device.
         solver: Walks a schedule.
         noise: The random numbers of the run.
         begin: The model call to begin at; see `begin_at`.
         end: The model call to stop before; None runs to the end.
         renoise: False takes the latent as it is, already noisy: another run ended at `begin`.
-        first: The noise to start with, [B, C, H, W], in place of a draw.
+        first: The noise to start with, [B, C, ...], in place of a draw.
         in_channels: The channels the denoiser takes; None = those of the latent.
         on_step: Progress, preview and cancelling.
         resume: Where an earlier run with the same arguments stood.

@@ -114,28 +114,36 @@ def gain(audio: Audio, decibels: float = 0.0, peak: float | None = None) -> Audi
     return replace(audio, data=(data * 10 ** (decibels / 20)).clamp(-1, 1))
 
 
+def empty(space: LatentSpace, samples: int, batch: int = 1) -> Latent:
+    """Silence, from which a sampler starts with pure noise: zeros, [batch, C, samples]."""
+    return Latent(torch.zeros(batch, space.channels, samples), space)
+
+
 @torch.no_grad()
 def to_latent(autoencoder: Any, audio: Audio, space: LatentSpace) -> Latent:
-    """Encode sounds, mixed to mono and brought to the autoencoder's rate.
+    """Encode sounds, brought to the autoencoder's rate; where it has other channels, mixed to mono in each of them.
 
     Raises:
         NodeflowError: NF414, the sound is too short.
     """
-    mono = resample(replace(audio, data=audio.data.mean(1, keepdim=True)), autoencoder.mel.rate)
-    return Latent(autoencoder.encode(mono.data).float() * space.scale, space)
+    data, channels = audio.data, autoencoder.channels
+    if data.shape[1] != channels:
+        data = data.mean(1, keepdim=True).expand(-1, channels, -1)
+    wave = resample(replace(audio, data=data), autoencoder.rate).data
+    return Latent(autoencoder.encode(wave).float() * space.scale, space)
 
 
 @torch.no_grad()
 def to_sound(autoencoder: Any, latent: Latent) -> Audio:
-    """Decode latents to sounds, [B, 1, samples].
+    """Decode latents to sounds, [B, channels, samples].
 
     Raises:
         NodeflowError: NF506, the latent is not finite.
     """
     if not torch.isfinite(latent.data).all():
         raise NodeflowError("NF506", "the latent is not finite", fix="run the model in float32 or bfloat16")
-    z = (latent.data / latent.space.scale).to(autoencoder.mean)
-    return Audio(autoencoder.decode(z).to(latent.data.device), autoencoder.mel.rate)
+    z = (latent.data / latent.space.scale).to(next(autoencoder.parameters(), latent.data))
+    return Audio(autoencoder.decode(z).to(latent.data.device), autoencoder.rate)
 
 
 def spectrogram(audio: Audio, width: int = 512, height: int = 256) -> Image:

@@ -25,7 +25,7 @@ def decoder(engine: Engine, plan: Plan) -> Decode:
         if space not in known:
             known[space] = _small_autoencoder(engine, plan, space)
         handle = known[space]
-        if handle is None or handle.kind == "Pixels":
+        if handle is None or handle.identity or handle.media != "image":
             return None
         from ..diffusion.latents import to_image
 
@@ -46,6 +46,6 @@ def _small_autoencoder(engine: Engine, plan: Plan, space: str) -> Autoencoder | 
         hit = engine.results.get(step.key)
         for value in hit.outputs if hit else ():
             if isinstance(value, Autoencoder) and value.space.name == space:
-                small = value.kind == "Pixels" or weight_bytes(value, "float32") <= SMALL
+                small = value.identity or weight_bytes(value, "float32") <= SMALL
                 return value if small else None
     return None

@@ -1,6 +1,6 @@
 """Values as pictures to look at: images as they are, masks in grey, latents decoded where that is cheap.
 
-A latent whose autoencoder is small is decoded; else its channels are mixed to colours.
+A latent whose autoencoder is small is decoded; else its channels are mixed to colours. One of waves is drawn.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..media.images import encode
-from ..values import Image, Latent, Mask
+from ..values import Audio, Image, Latent, Mask
 from .messages import Picture
 
 if TYPE_CHECKING:
@@ -60,9 +60,18 @@ def _pixels(value: object) -> np.ndarray | None:
         return value.numpy()[0]
     if isinstance(value, Mask):
         return Image(value.data[:1].expand(-1, 3, -1, -1)).numpy()[0]
+    if isinstance(value, Latent) and value.data.ndim == 3:
+        return _waveform(value).numpy()[0]
     if isinstance(value, Latent):
         return Image(_colours(value.data[:1], value.space.name)).numpy()[0]
     return None
+
+
+def _waveform(latent: Latent) -> Image:
+    """Waves drawn as they are; what is louder than full scale, as noise is, touches the edge."""
+    from ..diffusion.sounds import waveform
+
+    return waveform(Audio(latent.data[:1].detach().float().cpu(), 1), PREVIEW_SIDE, PREVIEW_SIDE // 2)
 
 
 def _colours(data: Tensor, space: str) -> Tensor:

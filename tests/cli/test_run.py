@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from nodeflow.media import sounds
+
 GRAPHS = Path(__file__).parents[2] / "graphs"
 SHARED = {"model", "scheduler", "options", "sigmas", "steps", "seed"}
 TEXT = {"prompt", "negative_prompt", "guidance"}
@@ -37,12 +39,13 @@ def settings(**values: object) -> list[str]:
         ("unconditional", SHARED | SIZE),
         ("variations", SHARED | TEXT | SIZE),
         ("guidance", SHARED | TEXT | SIZE),
+        ("unconditional-sound", SHARED | {"seconds"}),
     ],
 )
-def test_template_graphs_have_the_same_inputs_and_an_image(graph, names):
+def test_template_graphs_have_the_same_inputs_and_one_output(graph, names):
     document = json.loads((GRAPHS / f"{graph}.json").read_text())
     assert set(document["inputs"]) == names
-    assert set(document["outputs"]) == {"image"}
+    assert set(document["outputs"]) == {"audio" if "sound" in graph else "image"}
 
 
 def test_a_prompt_becomes_a_picture_that_makes_itself_again(nodeflow, sd, tmp_path):
@@ -103,6 +106,27 @@ def test_models_without_text(nodeflow, tiny, tmp_path):
     )
     assert said.status == 0, said.err
     assert Image.open(said.files[0]).size == (16, 16)
+
+
+def test_models_of_waves(nodeflow, tiny, tmp_path):
+    arguments = ("run", GRAPHS / "unconditional-sound.json", "-o", tmp_path, *settings(model=tiny("waves"), steps=3))
+    said = nodeflow(*arguments, *settings(seconds=0.02))
+    assert said.status == 0, said.err
+    samples, rate = sounds.read(said.files[0])
+    assert (said.files[0].suffix, rate, samples.shape) == (".flac", 8000, (2, 160))
+    assert samples.std() > 0.01
+    refused = nodeflow(*arguments, *settings(seconds=0.001))
+    assert refused.status == 5 and "NF414" in refused.err and "latent" in refused.err
+
+
+def test_a_model_of_waves_is_sent_to_the_nodes_for_sounds(nodeflow, tiny, tmp_path):
+    graph = json.loads((GRAPHS / "unconditional.json").read_text())
+    graph["nodes"]["load"]["values"]["model"] = str(tiny("waves"))
+    (tmp_path / "graph.json").write_text(json.dumps(graph))
+    said = nodeflow("check", tmp_path / "graph.json")
+    assert said.status == 3, said.err
+    said_all = said.out + said.err
+    assert "NF211 latent.model" in said_all and "Empty sound latent" in said_all and "decode.autoencoder" in said_all
 
 
 def test_schedulers_are_compared_on_one_sheet_with_labels(nodeflow, sd, tmp_path):

@@ -11,6 +11,7 @@ import torch
 from nodeflow import Audio, NodeflowError
 from nodeflow.diffusion import sounds
 from nodeflow.diffusion.models.autoencoder_spectrogram import SpectrogramAutoencoder
+from nodeflow.diffusion.models.waves import Waves
 from nodeflow.diffusion.spectrogram import Mel
 from nodeflow.values import LatentSpace
 
@@ -124,3 +125,13 @@ def test_decoding_never_clips_and_other_rates_are_taken(autoencoder: Spectrogram
     assert float(louder.data.abs().max()) == pytest.approx(0.99)
     with pytest.raises(NodeflowError, match="NF414"):
         autoencoder.encode(torch.zeros(1, 2, 8192))
+
+
+def test_waves_are_their_own_latents() -> None:
+    identity, space = Waves.from_config({"in_channels": 2, "sample_rate": 16000}), LatentSpace("waves-16000", 2, 1)
+    sound = tone(channels=2)
+    latent = sounds.to_latent(identity, sound, space)
+    assert torch.equal(latent.data, sound.data)
+    back = sounds.to_sound(identity, replace(latent, data=latent.data * 4))
+    assert back.rate == 16000 and float(back.data.abs().max()) == 1
+    assert torch.equal(sounds.to_latent(identity, tone(), space).data, sound.data)

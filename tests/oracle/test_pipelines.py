@@ -11,8 +11,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from nodeflow.diffusion import schedulers
+from nodeflow.diffusion import schedulers, sounds
 from nodeflow.diffusion.checkpoints import open_model
+from nodeflow.diffusion.checkpoints.families import wave_length
 from nodeflow.diffusion.checkpoints.load import load_weights
 from nodeflow.diffusion.checkpoints.tokenizer import load_tokenizer
 from nodeflow.diffusion.guidance import ClassifierFree, Guided, Rescaled, network, unguided
@@ -254,3 +255,26 @@ def test_unconditional(pixels, kind, name):
         schedulers.Noise(generator()),
     )
     agree(to_image(None, done.latent).data, torch.from_numpy(np.moveaxis(expected, -1, 1)))
+
+
+# -- sounds ------------------------------------------------------------------------------------------------------
+
+
+def test_unconditional_sound(tiny, tmp_path):
+    model = Model.load(str(tiny("waves")))
+    folder = tiny.copy("waves", tmp_path)
+    path = folder / "unet" / "config.json"
+    # the reference no longer finds the width of 2022, which the published configurations do not say
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"time_embedding_dim": 16}))
+    pipe = diffusers.DanceDiffusionPipeline.from_pretrained(folder)
+    pipe.set_progress_bar_config(disable=True)
+    expected = pipe(generator=generator(), num_inference_steps=STEPS, audio_length_in_s=0.0203).audios
+    done = sample(
+        unguided(network(model.unet)),
+        sounds.empty(model.space, wave_length(model.parts.denoiser.config, 0.0203)),
+        model.solver("IPNDMScheduler", {}),
+        schedulers.Noise(generator()),
+    )
+    sound = sounds.trim(sounds.to_sound(model.vae, done.latent), 0, 0.0203)
+    assert sound.rate == 8000
+    agree(sound.data, torch.from_numpy(expected))

@@ -17,12 +17,14 @@ KNOWN_SPACES = {
 }
 """(channels, factor, scale, shift) of autoencoders whose latents many models share."""
 _DEFAULT_SCALE = 0.18215
+WAVE_DENOISER = "UNet1DModel"
+"""Works on waves themselves."""
 SOUND = ("SpectrogramAutoencoder",)
 """Autoencoders of sounds. A denoiser on their latents makes the family "sound", whatever its own form."""
 
 
 def family(denoiser: str, config: Mapping[str, Any], space: LatentSpace) -> str:
-    """The family of a denoiser of pictures: "sd1", "sd2", "sdxl", "sdxl-refiner", "sd-inpaint" or "pixels".
+    """The family of a denoiser: "sd1", "sd2", "sdxl", "sdxl-refiner", "sd-inpaint", "ldm", "pixels" or "waves".
 
     SD 2 differs from SD 1 by linear projections around its transformers; the families that repaint take the mask
     and the masked picture as channels besides the latent.
@@ -35,6 +37,10 @@ def family(denoiser: str, config: Mapping[str, Any], space: LatentSpace) -> str:
     Raises:
         NodeflowError: NF406, we know no such model.
     """
+    if denoiser == WAVE_DENOISER:
+        if space.channels != config.get("out_channels", space.channels):
+            raise NodeflowError("NF406", "a denoiser of waves that gives more channels than it takes is not supported")
+        return "waves"
     if denoiser == "UNet2DModel":
         return "pixels" if space.name == "pixels" else "ldm"
     if denoiser != "UNet2DConditionModel":
@@ -66,6 +72,37 @@ def latent_space(config: Mapping[str, Any], digest: str) -> LatentSpace:
     shift = float(config.get("shift_factor") or 0.0)
     name = KNOWN_SPACES.get((channels, factor, scale, shift), digest[:12])
     return LatentSpace(name, channels, factor, scale, shift)
+
+
+def wave_space(config: Mapping[str, Any]) -> LatentSpace:
+    """The space of a denoiser that works on waves themselves, by their rate.
+
+    Raises:
+        NodeflowError: NF406, the configuration does not say the rate.
+    """
+    rate = config.get("sample_rate")
+    if not isinstance(rate, int) or rate < 1:
+        raise NodeflowError("NF406", f"sample_rate is {rate!r}, so the model does not say what its waves are",
+                            where="config.json", fix="write samples a second there")  # fmt: skip
+    return LatentSpace(f"waves-{rate}", config.get("in_channels", 2), 1)
+
+
+def wave_length(config: Mapping[str, Any], seconds: float = 0.0) -> int:
+    """Samples of the waves that a denoiser takes for so many seconds, rounded up to what it can halve.
+
+    Args:
+        config: Its configuration, with a rate.
+        seconds: 0 = as long as it was trained for.
+
+    Raises:
+        NodeflowError: NF414, so short a wave cannot be halved so often.
+    """
+    cell, rate = 2 ** len(config.get("block_out_channels") or (32, 32, 64)), config["sample_rate"]
+    samples = round(seconds * rate) if seconds else config.get("sample_size", 65536)
+    if samples < 3 * cell:
+        raise NodeflowError("NF414", f"{samples} samples are too few for the model, which halves them to pieces",
+                            where="seconds", fix=f"make it {3 * cell / rate:.3g} s or more")  # fmt: skip
+    return -(-samples // cell) * cell
 
 
 def pixel_space(config: Mapping[str, Any]) -> LatentSpace:

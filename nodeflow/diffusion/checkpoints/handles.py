@@ -26,9 +26,9 @@ class ModelParts:
 
     Args:
         folder: Where it is.
-        family: "sd1", "sd2", "sd-inpaint", "sdxl", "sdxl-refiner", "ldm", "pixels" or "sound".
+        family: "sd1", "sd2", "sd-inpaint", "sdxl", "sdxl-refiner", "ldm", "pixels", "sound" or "waves".
         denoiser: Its UNet or transformer, with its latent space and trained size.
-        autoencoder: Kind "Pixels" for models without one.
+        autoencoder: Kind "Pixels" or "Waves" for models without one.
         text_encoder: None for models that take no text.
         text_encoder_2: The second one, where the family has two.
         scheduler: As published with the model.
@@ -134,27 +134,40 @@ def _open(folder: Path, variant: str, dtype: str) -> ModelParts:
     _require_parts(layout)
     read = _read_all(layout, variant, dtype)
     unet = read["unet"]
-    space = families.pixel_space(unet["config"])
-    autoencoder = Autoencoder("", "Pixels", {}, "", dtype, space=space)
-    if "vae" in read:
-        autoencoder = Autoencoder(**read["vae"])
-        space = families.latent_space(autoencoder.config, digest(files_of(autoencoder), timed=False))
-        media = "audio" if autoencoder.kind in families.SOUND else "image"
-        autoencoder = replace(autoencoder, space=space, media=media)
-    sound = autoencoder.media == "audio"
+    autoencoder = _autoencoder(read["vae"]) if "vae" in read else _identity(unet, dtype)
+    space = autoencoder.space
+    sound = autoencoder.kind in families.SOUND
     family = "sound" if sound else families.family(unet["kind"], unet["config"], space)
+    waves = family == "waves"
+    size = (families.wave_length(unet["config"]), 1) if waves else families.trained_size(unet["config"], space)
     texts = [_text_encoder(layout, name, read[name]) for name in _TEXT_ENCODERS if name in read]
     _require_texts(folder, family, [text.config for text in texts], unet["config"])
     scheduler = layout.components["scheduler"]
     return ModelParts(
         folder=folder,
         family=family,
-        denoiser=Denoiser(**unet, space=space, size=families.trained_size(unet["config"], space)),
+        denoiser=Denoiser(**unet, space=space, size=size),
         autoencoder=autoencoder,
         text_encoder=texts[0] if texts else None,
         text_encoder_2=texts[1] if len(texts) > 1 else None,
         scheduler=SchedulerConfig({"_class_name": scheduler.kind, **scheduler.config()}),
     )
+
+
+def _autoencoder(read: Mapping[str, Any]) -> Autoencoder:
+    handle = Autoencoder(**read)
+    space = families.latent_space(handle.config, digest(files_of(handle), timed=False))
+    return replace(handle, space=space, media="audio" if handle.kind in families.SOUND else "image")
+
+
+def _identity(unet: Mapping[str, Any], dtype: str) -> Autoencoder:
+    """What stands for the autoencoder of a denoiser that works on pictures or waves themselves."""
+    config = unet["config"]
+    if unet["kind"] != families.WAVE_DENOISER:
+        return Autoencoder("", "Pixels", {}, "", dtype, space=families.pixel_space(config))
+    space = families.wave_space(config)
+    what = {"in_channels": space.channels, "sample_rate": config["sample_rate"]}
+    return Autoencoder("", "Waves", what, "", dtype, space=space, media="audio")
 
 
 _TEXT_ENCODERS = ("text_encoder", "text_encoder_2")
@@ -168,7 +181,9 @@ def _require_parts(layout: Layout) -> None:
         other = layout.components.get("transformer")
         code, why = ("NF406", f"models around a {other.kind} are not supported") if other else (
             "NF404", f"the model has no denoiser, it consists of {parts}")  # fmt: skip
-        raise NodeflowError(code, why, where=str(layout.folder), fix="choose a Stable Diffusion or DDPM model")
+        raise NodeflowError(
+            code, why, where=str(layout.folder), fix="choose a Stable Diffusion, DDPM or Dance Diffusion model"
+        )
     if "scheduler" not in layout.components:
         raise NodeflowError("NF401", f"the model has no {SCHEDULER_CONFIG}", where=str(layout.folder))
 

@@ -29,6 +29,7 @@ W = TypeVar("W", bound=Weights)
 _PIPELINES = {
     ("UNet2DConditionModel", True): "StableDiffusionPipeline",
     ("UNet2DModel", False): "DDPMPipeline",
+    ("UNet1DModel", False): "DanceDiffusionPipeline",
 }
 
 
@@ -78,7 +79,7 @@ def save_model(
         NodeflowError: NF108, the folder cannot be written; NF401 and others, as loading the networks raises.
     """
     parts: dict[str, Weights] = {"unet": denoiser}
-    if autoencoder is not None and autoencoder.kind != "Pixels":
+    if autoencoder is not None and not autoencoder.identity:
         parts["vae"] = autoencoder
     if text_encoder is not None:
         parts["text_encoder"] = text_encoder

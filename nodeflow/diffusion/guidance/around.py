@@ -37,7 +37,8 @@ class Rescaled(Around):
         guided = self.inner.combine(seen, call)
         if not self.share:
             return guided
-        ratio = seen[POSITIVE].std((1, 2, 3), keepdim=True) / guided.std((1, 2, 3), keepdim=True)
+        sides = tuple(range(1, guided.ndim))
+        ratio = seen[POSITIVE].std(sides, keepdim=True) / guided.std(sides, keepdim=True)
         return guided * (1 - self.share + self.share * ratio)
 
 

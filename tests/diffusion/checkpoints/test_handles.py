@@ -13,7 +13,9 @@ from safetensors.torch import save_file
 from tiny import write_json
 
 from nodeflow.diffusion.checkpoints import facts, open_model
-from nodeflow.diffusion.checkpoints.families import family, latent_space
+from nodeflow.diffusion.checkpoints.families import family, latent_space, wave_length
+from nodeflow.diffusion.checkpoints.load import load_weights
+from nodeflow.diffusion.checkpoints.save import save_model
 from nodeflow.errors import NodeflowError
 from nodeflow.values import LatentSpace
 
@@ -37,6 +39,7 @@ def edit(path, **changes) -> None:
         ("inpaint", "sd-inpaint", (16, 16)),
         ("unconditional", "pixels", (16, 16)),
         ("unconditional_at_root", "pixels", (16, 16)),
+        ("waves", "waves", (512, 1)),
         ("fp16", "sd1", (16, 16)),
         ("sharded", "sd1", (16, 16)),
     ],
@@ -45,9 +48,36 @@ def test_every_kind_of_checkpoint_opens(tiny, kind, family, size):
     parts = open_model(str(tiny(kind)))
     assert (parts.family, parts.denoiser.size) == (family, size)
     assert parts.denoiser.space == parts.autoencoder.space
-    assert (parts.text_encoder is None) == (family == "pixels")
-    assert parts.scheduler.config["_class_name"] in ("PNDMScheduler", "DDPMScheduler")
+    assert (parts.text_encoder is None) == (family in ("pixels", "waves"))
+    assert parts.autoencoder.identity == (family in ("pixels", "waves"))
+    assert parts.scheduler.config["_class_name"] in ("PNDMScheduler", "DDPMScheduler", "IPNDMScheduler")
     assert parts.denoiser.variant == ("fp16" if kind == "fp16" else "")
+
+
+def test_a_model_of_waves_says_its_rate_or_is_refused(tiny, tmp_path):
+    parts = open_model(str(tiny("waves")))
+    assert parts.denoiser.space == LatentSpace("waves-8000", 2, 1)
+    assert parts.autoencoder.media == "audio"
+    folder = tiny.copy("waves", tmp_path)
+    edit(folder / "unet" / "config.json", sample_rate=None)
+    assert fault(folder).code == "NF406" and "sample_rate" in str(fault(folder))
+
+
+@pytest.mark.parametrize(("seconds", "samples"), [(0, 512), (0.003, 24), (0.02, 160), (0.0201, 168)])
+def test_waves_are_as_long_as_the_model_can_halve(tiny, seconds, samples):
+    config = open_model(str(tiny("waves"))).denoiser.config
+    assert wave_length(config, seconds) == samples
+    with pytest.raises(NodeflowError, match=r"NF414.*0\.003 s or more"):
+        wave_length(config, 0.002)
+
+
+def test_a_model_of_waves_saved_is_the_same_model(tiny, tmp_path):
+    parts = open_model(str(tiny("waves")))
+    save_model(tmp_path, parts.denoiser, parts.scheduler, parts.autoencoder)
+    again = open_model(str(tmp_path))
+    assert (again.family, again.denoiser.space) == ("waves", parts.denoiser.space)
+    ours, theirs = (load_weights(model.denoiser).state_dict() for model in (again, parts))
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours.keys() | theirs.keys())
 
 
 def test_facts_are_plain_data_from_headers(tiny):
