@@ -20,6 +20,7 @@ def train(
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Events as JSON lines on standard output.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Do not use results kept on disk; states are used.")] = False,
 ) -> int:
     """Train a model: the recipes of graphs/training, or a graph of one's own.
 
@@ -36,7 +37,7 @@ def train(
         return 0
     if os.environ.get("RANK", "0") != "0":  # one of several processes under `accelerate launch`: the first one speaks
         quiet, out = True, Path(tempfile.mkdtemp(prefix="nodeflow-"))
-    return running.run(_file(graph), settings, None, out, as_json=as_json, quiet=quiet, device=device)
+    return running.run(_file(graph), settings, None, out, as_json=as_json, quiet=quiet, device=device, fresh=fresh)
 
 
 def recipes() -> dict[str, Path]:

@@ -11,7 +11,7 @@ number of steps either, it ends bit for bit where one long run would have ended.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -181,9 +181,12 @@ def identity(value: object) -> object:
     if isinstance(value, Weights):
         config = json.dumps(dict(value.config), sort_keys=True)
         return value.kind, value.digest, config, [identity(patch) for patch in value.patches]
+    if isinstance(value, Mapping):
+        return sorted(value.items())
     if isinstance(value, Value):
         left_out = _PLACES.get(type(value), ())
-        return type(value).__name__, [(f.name, getattr(value, f.name)) for f in fields(value) if f.name not in left_out]
+        kept = [f.name for f in fields(value) if f.name not in left_out]
+        return type(value).__name__, [(name, identity(getattr(value, name))) for name in kept]
     return value
 
 

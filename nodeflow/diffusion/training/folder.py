@@ -79,6 +79,8 @@ def scan(dataset: Dataset) -> Pictures:
         NodeflowError: NF107 there is no such folder or no picture in it; NF105 a caption is missing or damaged;
             NF601, NF602 a picture cannot be read, and it was not asked to skip those. One fault a file.
     """
+    if not dataset.folder:
+        raise NodeflowError("NF107", "no folder of pictures is chosen", where="folder", fix="choose one")
     folder = Path(dataset.folder).expanduser()
     paths = files(folder)
     captions = _captions(folder, paths, dataset.captions)
@@ -124,6 +126,8 @@ def files(folder: Path) -> list[Path]:
 
 def fingerprint(folder: str) -> list[list[str | int]]:
     """Changes when a file of the folder does: name, size and time of every one, without reading them."""
+    if not folder:
+        return []
     root = Path(folder).expanduser()
     paths = (path for path in sorted(root.rglob("*")) if path.suffix.lower() in (*SUFFIXES, ".txt", ".jsonl"))
     return [[path.relative_to(root).as_posix(), *_stamp(path)] for path in paths if path.is_file()]

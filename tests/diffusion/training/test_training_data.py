@@ -109,6 +109,12 @@ def test_what_is_missing_is_refused(content: dict[str, str], kind: str, match: s
         scan(Dataset(str(tmp_path / "nowhere")))
 
 
+def test_no_folder_is_not_the_present_one() -> None:
+    with pytest.raises(NodeflowError, match=r"NF107.*chosen"):
+        scan(Dataset(""))
+    assert folder.fingerprint("") == []
+
+
 def test_the_digest_knows_content_and_captions_but_not_the_place(tmp_path: Path) -> None:
     def digest(place: str, grey: int = 128, caption: str = "x") -> str:
         paint(tmp_path / place / "a.png", np.full((8, 8, 3), grey))
