@@ -20,11 +20,12 @@ FILE = Path(__file__).parent / "schedulers" / "table.json"
 
 @cache
 def table() -> Mapping[str, Mapping[str, Any]]:
-    """By class name, then by usual name {"doc": a line, "options": {name: {"type", "default", "menu", "doc"}}}."""
+    """By class name, then by usual name: {"doc", "noises", "options": {name: {"type", "default", "menu", "doc"}}}."""
     data = _data()
     classes = {
         name: {
             "doc": about["doc"],
+            "noises": about["noises"],
             "options": {key: {**option, "doc": data["help"][key]} for key, option in about["options"].items()},
         }
         for name, about in data["classes"].items()
@@ -69,6 +70,7 @@ def check_fit(scheduler: str, config: Mapping[str, Any], options: Mapping[str, A
     """
     if scheduler not in table():
         refuse_scheduler(scheduler)
+    check_noise(scheduler, config)
     has = table()[scheduler]["options"]
     for name in options:
         if name not in has:
@@ -78,6 +80,23 @@ def check_fit(scheduler: str, config: Mapping[str, Any], options: Mapping[str, A
         if menu and value is not None and value not in menu and name not in options:
             what = f"the model's {name} is {value!r}, and {scheduler} knows {', '.join(map(str, menu))}"
             raise NodeflowError("NF410", what, where="scheduler", fix="choose a scheduler of the model's kind")
+
+
+def check_noise(scheduler: str, config: Mapping[str, Any]) -> None:
+    """Refuse a scheduler that walks another kind of noise than the model's own.
+
+    Args:
+        scheduler: A name.
+        config: The model's own configuration; without a known `_class_name` nothing is refused.
+
+    Raises:
+        NodeflowError: NF410 at "scheduler".
+    """
+    own = str(config.get("_class_name", ""))
+    theirs, ours = (table().get(name, {}).get("noises", []) for name in (own, scheduler))
+    if theirs and ours and not {*theirs} & {*ours}:
+        what = f"{scheduler} walks down {' or '.join(ours)}, and the model's {own} {' or '.join(theirs)}"
+        raise NodeflowError("NF410", what, where="scheduler", fix="choose a scheduler of the model's kind")
 
 
 def check_numbers(port: str, text: str, names: Sequence[str]) -> None:
@@ -104,7 +123,8 @@ def _usual(classes: Mapping[str, Any], table: str, flow: str | None, told: Mappi
     """What a usual name stands for: the options of its class, or of the one that takes its place on a flow."""
     options = {**(classes[flow]["options"] if flow else {}), **classes[table]["options"]}
     changed = {key: {**option, "default": told[key]} for key, option in options.items() if key in told}
-    return {"doc": classes[table]["doc"], "options": {**options, **changed}}
+    noises = [*classes[table]["noises"], *(classes[flow]["noises"] if flow else [])]
+    return {"doc": classes[table]["doc"], "noises": noises, "options": {**options, **changed}}
 
 
 @cache

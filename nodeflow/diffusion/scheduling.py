@@ -11,7 +11,7 @@ from typing import Any
 from ..errors import NodeflowError
 from ..values import Schedule, SchedulerConfig
 from . import schedulers
-from .scheduler_table import refuse_option
+from .scheduler_table import check_noise, refuse_option
 from .schedulers import Solver, schedules
 from .schedulers.options import options as all_options
 from .schedulers.options import run_options
@@ -47,6 +47,7 @@ def make_schedule(
     if not name:
         raise NodeflowError("NF410", "no scheduler is chosen and the model brings none", fix="name a scheduler")
     cls, preset = meant(name, config)
+    check_noise(cls.__name__, config)
     asked = {**preset, **_known(name, options or {}, all_options(cls))}
     run = {key: asked.pop(key) for key in run_options(cls) if key in asked}
     warp, request = _request(sigmas, timesteps, steps, cls.defaults)

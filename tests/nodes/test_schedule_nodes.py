@@ -146,14 +146,16 @@ def scheduled(**values: Any) -> Graph:
         ({"sigmas": "karas"}, "NF410 steps.sigmas: 'karas' is neither a name nor a list of numbers; did you mean "
          "'karras'?"),
         ({"timesteps": "10, 20"}, "NF410 steps.timesteps: timesteps do not fall: 10 is followed by 20"),
-        ({"scheduler": "FlowMatchEulerDiscreteScheduler"}, ""),
+        ({"scheduler": "FlowMatchEulerDiscreteScheduler"}, "NF410 steps.scheduler: FlowMatchEulerDiscreteScheduler walks "
+         f"down a flow, and the model's {DDIM} a table of betas; choose a scheduler of the model's kind"),
+        ({"scheduler": EULER, "options": {"use_karras_sigmas": True}}, ""),
     ],
 )  # fmt: skip
 def test_what_is_wrong_with_a_schedule_is_one_located_sentence(
     library: Library, values: dict[str, Any], line: str
 ) -> None:
     faults = [fault.line for fault in check(scheduled(**values), library)]
-    assert [fault[: len(line)] for fault in faults] == ([line] if line else [])
+    assert [fault[: len(line) or None] for fault in faults] == ([line] if line else [])
 
 
 def test_a_model_that_the_scheduler_cannot_follow_is_refused(library: Library) -> None:
@@ -175,3 +177,26 @@ def test_checking_a_schedule_and_listing_its_options_cost_no_torch(tmp_path: Pat
         "assert not {'torch', 'numpy', 'PIL'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code, str(path)], check=True)
+
+
+OTHER_NOISE = ["EDMEulerScheduler", "CMStochasticIterativeScheduler", "FlowMatchEulerDiscreteScheduler",
+               "IPNDMScheduler", "ScoreSdeVeScheduler", "DDPMWuerstchenScheduler"]  # fmt: skip
+
+
+@pytest.mark.parametrize("scheduler", OTHER_NOISE)
+def test_a_scheduler_of_another_kind_of_noise_is_refused_before_and_in_the_run(lay: Any, scheduler: str) -> None:
+    with pytest.raises(
+        NodeflowError, match=f"NF410 scheduler: {scheduler} walks down .*PNDMScheduler a table of betas"
+    ):
+        scheduler_table.check_fit(scheduler, SD.config, {})
+    with pytest.raises(NodeflowError, match="NF410"):
+        lay(scheduler=scheduler)
+
+
+def test_exponential_integrators_walk_tables_and_flows() -> None:
+    flow = {"_class_name": "FlowMatchEulerDiscreteScheduler", "shift": 3.0}
+    for scheduler in ("UniPCMultistepScheduler", "DPMSolverMultistepScheduler", "er_sde", "dpmpp_2m"):
+        scheduler_table.check_noise(scheduler, SD.config)
+        scheduler_table.check_noise(scheduler, flow)
+    scheduler_table.check_noise("EDMEulerScheduler", {"_class_name": "SomebodyElses"})
+    scheduler_table.check_noise("EDMEulerScheduler", {})

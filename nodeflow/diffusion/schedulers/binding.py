@@ -44,6 +44,8 @@ class Binding:
     solver_class: ClassVar[type[Solver]]
     timestep_dtype: ClassVar[torch.dtype] = torch.int64
     order: ClassVar[int] = 1
+    noises: ClassVar[tuple[str, ...]] = ()
+    """The kinds of noise a class can walk down, in words: a model's own scheduler and another share one."""
 
     space: Space
 

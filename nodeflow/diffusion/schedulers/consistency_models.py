@@ -61,6 +61,7 @@ class CM(Renoise):
 class CMStochasticIterativeScheduler(WarpedScheduler):
     """Consistency models on EDM's levels; timesteps of the caller's count Karras levels, T - 1 the highest."""
 
+    noises: ClassVar[tuple[str, ...]] = ("the levels of a consistency model",)
     defaults: ClassVar[Mapping[str, Any]] = {
         "num_train_timesteps": 40,
         "sigma_min": 0.002,

@@ -53,6 +53,7 @@ MULTISTEP: Mapping[str, Any] = MappingProxyType(
 class EDMScheduler(WarpedScheduler):
     """Levels between sigma_max and sigma_min; the model is told c_noise."""
 
+    noises: ClassVar[tuple[str, ...]] = ("EDM levels",)
     space: EDM
     timestep_dtype: ClassVar[torch.dtype] = torch.float32
     menus: ClassVar[Mapping[str, tuple[Any, ...]]] = {
@@ -148,6 +149,7 @@ class EDMDPMSolverMultistepScheduler(EDMScheduler):
 class CosineDPMSolverMultistepScheduler(EDMDPMSolverMultistepScheduler):
     """DPM-Solver++ (SDE) on a Brownian path, with the angle of the noise told to the model (Stable Audio)."""
 
+    noises: ClassVar[tuple[str, ...]] = ("EDM levels told as angles",)
     defaults: ClassVar[Mapping[str, Any]] = {
         **LEVELS,
         **MULTISTEP,

@@ -62,6 +62,7 @@ class WarpedScheduler(Scheduler):
 class TableScheduler(WarpedScheduler):
     """What the three families share: the table and spacing."""
 
+    noises: ClassVar[tuple[str, ...]] = ("a table of betas",)
     space: VP | VE | Flow
     floor: ClassVar[float] = ALMOST_ZERO_SNR
 
@@ -212,6 +213,7 @@ class KScheduler(TableScheduler):
 class ExponentialScheduler(TableScheduler):
     """Integer timesteps that leave the clean end out of the count; a warp lies over the whole table."""
 
+    noises: ClassVar[tuple[str, ...]] = ("a table of betas", "a flow")
     space: VP | Flow
     menus: ClassVar[Mapping[str, tuple[Any, ...]]] = {
         "prediction_type": ("epsilon", "sample", "v_prediction", "flow_prediction")

@@ -48,6 +48,7 @@ SHIFTING: Mapping[str, Any] = MappingProxyType(
 class FlowScheduler(WarpedScheduler):
     """Real timesteps that count k in thousandths; x = (1 - k) x0 + k eps."""
 
+    noises: ClassVar[tuple[str, ...]] = ("a flow",)
     space: Flow
     timestep_dtype: ClassVar[torch.dtype] = torch.float32
 

@@ -42,6 +42,7 @@ class IPNDM(Solver):
 class IPNDMScheduler(WarpedScheduler):
     """The slopes of four steps for one call each (Dance Diffusion); v-prediction, timesteps in [0, 1]."""
 
+    noises: ClassVar[tuple[str, ...]] = ("a cosine told from 1 to 0",)
     defaults: ClassVar[Mapping[str, Any]] = {"num_train_timesteps": 1000, "trained_betas": None}
     solver_class = IPNDM
     timestep_dtype: ClassVar[torch.dtype] = torch.float32

@@ -160,7 +160,8 @@ def table() -> str:
     for name, cls in sorted(Scheduler.known.items()):
         about = (inspect.getdoc(cls) or "").split("\n\n", 1)[0]
         entries = ",\n".join(f"    {_text(each)}: {_text(option(cls, each))}" for each in sorted(options(cls)))
-        classes[name] = f'"doc": {_text(" ".join(about.split()))},\n   "options": {{\n{entries}\n   }}'
+        head = f'"doc": {_text(" ".join(about.split()))},\n   "noises": {_text(list(cls.noises))}'
+        classes[name] = f'{head},\n   "options": {{\n{entries}\n   }}'
     used = sorted({name for cls in Scheduler.known.values() for name in options(cls)})
     if bare := [name for name in used if name not in HELP]:
         raise SystemExit(f"nodeflow/diffusion/schedulers/options.py: HELP says nothing about {', '.join(bare)}")

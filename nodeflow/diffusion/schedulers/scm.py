@@ -30,6 +30,7 @@ class SCM(Renoise):
 class SCMScheduler(WarpedScheduler):
     """One or two steps (Sana-Sprint). x and output are scaled like the data, whose deviation is sigma_data."""
 
+    noises: ClassVar[tuple[str, ...]] = ("angles of TrigFlow",)
     defaults: ClassVar[Mapping[str, Any]] = {
         "num_train_timesteps": 1000,
         "prediction_type": "trigflow",

@@ -51,6 +51,7 @@ class PredictorCorrector(Solver):
 class ScoreSdeVeScheduler(Scheduler):
     """Predictor and corrector for score models; the network is told the noise level, `space.k(t)`."""
 
+    noises: ClassVar[tuple[str, ...]] = ("levels of a score model",)
     defaults: ClassVar[Mapping[str, Any]] = {
         "num_train_timesteps": 2000,
         "snr": 0.15,

@@ -35,6 +35,7 @@ def is_flow(config: Mapping[str, Any]) -> bool:
 class SigmaScheduler(WarpedScheduler):
     """Levels laid by Euler's method: on a flow where `prediction_type` is flow_prediction, otherwise in k-space."""
 
+    noises: ClassVar[tuple[str, ...]] = ("a table of betas", "a flow")
     defaults: ClassVar[Mapping[str, Any]] = {**SHIFTING, **EulerDiscreteScheduler.defaults}
     menus: ClassVar[Mapping[str, tuple[Any, ...]]] = {
         "prediction_type": (*MENUS["prediction_type"], "flow_prediction"),

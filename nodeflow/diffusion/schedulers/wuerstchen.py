@@ -33,6 +33,7 @@ class ContinuousDDPM(DDPM):
 class DDPMWuerstchenScheduler(WarpedScheduler):
     """The scheduler of Würstchen and Stable Cascade."""
 
+    noises: ClassVar[tuple[str, ...]] = ("Würstchen's cosine",)
     defaults: ClassVar[Mapping[str, Any]] = {"scaler": 1.0, "s": 0.008}
     solver_class = ContinuousDDPM
     timestep_dtype: ClassVar[torch.dtype] = torch.float32
