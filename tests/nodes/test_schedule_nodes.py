@@ -146,8 +146,8 @@ def scheduled(**values: Any) -> Graph:
         ({"sigmas": "karas"}, "NF410 steps.sigmas: 'karas' is neither a name nor a list of numbers; did you mean "
          "'karras'?"),
         ({"timesteps": "10, 20"}, "NF410 steps.timesteps: timesteps do not fall: 10 is followed by 20"),
-        ({"scheduler": "FlowMatchEulerDiscreteScheduler"}, "NF410 steps.scheduler: FlowMatchEulerDiscreteScheduler walks "
-         f"down a flow, and the model's {DDIM} a table of betas; choose a scheduler of the model's kind"),
+        ({"scheduler": "FlowMatchEulerDiscreteScheduler"}, "NF410 steps.scheduler: FlowMatchEulerDiscreteScheduler "
+         f"walks down a flow, and the model's {DDIM} a table of betas; choose a scheduler of the model's kind"),
         ({"scheduler": EULER, "options": {"use_karras_sigmas": True}}, ""),
     ],
 )  # fmt: skip
