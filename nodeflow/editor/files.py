@@ -13,7 +13,11 @@ from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
 from ..errors import NodeflowError
 from ..graph import Graph, loads
 from ..opening import open_graph
+from .clipping import spot
+from .document import Document
+from .faces import face
 from .journal import Found, left_behind
+from .layout import spread
 
 if TYPE_CHECKING:
     from .window import Window
@@ -51,11 +55,21 @@ class Files:
         except NodeflowError as error:
             self.window.notice.ask(error.faults[0].line, OK=lambda: None)
             return None
+        if template:
+            self._spread(graph)
         if template or not path.endswith(".json"):
             graph.path = None
         else:
             self.window.settings.opened(path)
         return self.window.show_graph(graph)
+
+    def _spread(self, graph: Graph) -> None:
+        """Keep the nodes of a template apart, whatever their types have gained since it was drawn."""
+        document = Document(graph, self.window.library)
+        placed = {name: spot(graph.view[name]) for name in graph.nodes if isinstance(graph.view.get(name), dict)}
+        apart = spread(placed, {name: face(document, name).height for name in placed})
+        for name, (x, y) in apart.items():
+            graph.view[name] = {**graph.view[name], "at": [round(x), round(y)]}
 
     def open_text(self, text: str) -> Workspace | None:
         """Open a graph's text as a graph without a file."""

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 
 from ..graph import Graph
 from ..graph.order import ordered, sources
-from .clipping import spot
+from .clipping import Spot, spot
+from .faces import WIDTH
 
 COLUMN = 320.0
 """From the left edge of one column to the next."""
@@ -39,6 +40,19 @@ def arranged(graph: Graph, heights: Mapping[str, float], names: Iterable[str] = 
     for sweep in range(SWEEPS):
         _uncross(columns, fed if sweep % 2 else feeding, reverse=bool(sweep % 2))
     return _places(columns, heights)
+
+
+def spread(places: Mapping[str, Spot], heights: Mapping[str, float]) -> dict[str, Spot]:
+    """The same places, with nodes pushed down that would lie over another: node types grow, saved places do not."""
+    done: dict[str, Spot] = {}
+    for name in sorted(places, key=lambda name: (places[name][1], places[name][0])):
+        x, y = places[name]
+        beside = sorted((top, heights[other]) for other, (left, top) in done.items() if abs(left - x) < WIDTH + GAP / 2)
+        for top, height in beside:
+            if y < top + height + GAP / 2 and top < y + heights[name] + GAP / 2:
+                y = -(-(top + height + GAP) // 20) * 20
+        done[name] = (x, y)
+    return done
 
 
 def _depths(order: list[str], feeding: Mapping[str, list[str]]) -> dict[str, int]:

@@ -11,20 +11,17 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
 from nodeflow.editor.after import next_seeds
-from nodeflow.editor.clipping import spot
 from nodeflow.editor.document import Document
 from nodeflow.editor.dragging import dragged, parsed
 from nodeflow.editor.faces import WIDTH, face
 from nodeflow.editor.journal import Entry, Journal, left_behind
-from nodeflow.editor.layout import GAP, arranged
+from nodeflow.editor.layout import GAP, arranged, spread
 from nodeflow.editor.marks import Marks, summary
 from nodeflow.editor.matching import ranked, score
 from nodeflow.errors import Fault, NodeflowError
-from nodeflow.graph import Graph, dumps, load, loads
+from nodeflow.graph import Graph, dumps, loads
 from nodeflow.specs import Input, Widget
 from nodeflow.worker import messages as say
-
-from .conftest import GRAPHS
 
 
 def test_a_wrong_wire_is_refused_with_the_reason_and_changes_nothing(document: Document):
@@ -107,12 +104,17 @@ def test_nodes_are_arranged_in_the_direction_of_wires_and_do_not_overlap(documen
         assert all(one[1] + GAP - 20 <= other[0] for one, other in pairwise(column))
 
 
-@pytest.mark.parametrize("file", sorted(GRAPHS.rglob("*.json")), ids=lambda file: file.stem)
-def test_the_nodes_of_a_template_do_not_overlap(file, library):
-    document = Document(load(file), library)
-    boxes = [(*spot(document.graph.view.get(name)), face(document, name).height) for name in document.graph.nodes]
-    for (x, y, height), (other_x, other_y, _) in permutations(boxes, 2):
-        assert abs(x - other_x) >= WIDTH or other_y < y or other_y >= y + height
+spots = st.dictionaries(st.text(max_size=3), st.tuples(st.integers(-600, 600), st.integers(-600, 600)), max_size=12)
+
+
+@given(places=spots, height=st.integers(30, 400))
+def test_spread_nodes_do_not_overlap_and_only_move_down(places, height):
+    apart = spread(places, dict.fromkeys(places, height))
+    for name, (x, y) in places.items():
+        assert apart[name][0] == x and apart[name][1] >= y
+    for (x, y), (other_x, other_y) in permutations(apart.values(), 2):
+        assert abs(x - other_x) >= WIDTH or abs(y - other_y) >= height
+    assert spread(apart, dict.fromkeys(places, height)) == apart
 
 
 def test_seeds_do_after_a_run_what_their_node_says(document: Document):

@@ -30,7 +30,8 @@ def test_every_template_opens_as_it_is_and_saves_equal(window, tmp_path):
         assert set(space.canvas.nodes) == set(space.document.graph.nodes)
         assert len(space.canvas.wires) == len(list(space.document.graph.wires()))
         space.document.save(str(tmp_path / "copy.json"))
-        assert load(tmp_path / "copy.json") == load(file)
+        ours, theirs = load(tmp_path / "copy.json"), load(file)
+        assert (ours.nodes, ours.inputs, ours.outputs) == (theirs.nodes, theirs.inputs, theirs.outputs)
     assert window.current is window.spaces[-1]
 
 
