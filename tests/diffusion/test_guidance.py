@@ -13,6 +13,7 @@ from nodeflow.diffusion.guidance import (
     NEGATIVE,
     POSITIVE,
     Around,
+    Call,
     ClassifierFree,
     Guided,
     Rescaled,
@@ -114,6 +115,14 @@ def test_rescaling_brings_back_each_samples_deviation(x):
     expected = unguided(Toy(), positive)(x, T).std((1, 2, 3))
     assert torch.allclose(deviation[2], expected)
     assert torch.allclose(deviation[1], (deviation[0] + expected) / 2)
+
+
+def test_waves_are_rescaled_as_pictures_are():
+    seen = {prompt: torch.randn(2, 3, 64) for prompt in (POSITIVE, NEGATIVE)}
+    as_picture = {prompt: waves[..., None] for prompt, waves in seen.items()}
+    guidance = Rescaled(ClassifierFree(5), 0.7)
+    found, expected = (guidance.combine(said, Call(T)) for said in (seen, as_picture))
+    assert torch.allclose(found, expected[..., 0])
 
 
 @dataclass(frozen=True)
