@@ -22,7 +22,7 @@ from nodeflow.training import Dataset, Objective, Optimiser, Settings
 
 Steps = Annotated[int, Range(1, 10_000_000)]
 Every = Annotated[int, Range(0, 1_000_000), Cosmetic()]
-Prediction = Literal["epsilon", "sample", "v_prediction", "flow_prediction"]
+Prediction = Literal["epsilon", "sample", "v_prediction", "flow_prediction", "edm"]
 
 
 def _course(run: Run, save_every: int, preview_every: int) -> Any:

@@ -30,6 +30,7 @@ SCHEDULES: dict[str, dict[str, Any]] = {
     "epsilon": {"_class_name": "DDPMScheduler", "prediction_type": "epsilon"},
     "sample": {"_class_name": "DDPMScheduler", "prediction_type": "sample"},
     "v_prediction": {"_class_name": "DDPMScheduler", "prediction_type": "v_prediction"},
+    "edm": {"_class_name": "EDMEulerScheduler", "sigma_data": 0.5, "sigma_min": 0.002, "sigma_max": 80.0},
     "flow_prediction": {"_class_name": "FlowMatchEulerDiscreteScheduler", "num_train_timesteps": 1000, "shift": 1.0},
 }
 """A scheduler for each prediction; the others of its noise space are as good."""

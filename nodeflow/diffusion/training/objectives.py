@@ -57,8 +57,13 @@ class DenoisingLoss:
             NodeflowError: NF410, as the class, or the scheduler asks for another prediction.
         """
         process = process_of(scheduler)
-        usual = "flow_prediction" if isinstance(process, Straight) else "epsilon"
-        own = usual if usual == "flow_prediction" else scheduler.config.get("prediction_type") or usual
+        read = scheduler.config.get("prediction_type") or "epsilon"
+        own = {Straight: "flow_prediction", Edm: "edm"}.get(type(process), read)
+        if own == "edm":
+            objective = replace(objective, sigma_data=scheduler.config.sigma_data)
+        if own == "edm" and read != "epsilon":
+            fix = "set its prediction_type to epsilon"
+            raise NodeflowError("NF410", "an EDM network with the sign of v cannot be trained", fix=fix)
         if objective.prediction not in ("", own):
             what = f"the objective predicts {objective.prediction}, but the scheduler reads {own}"
             raise NodeflowError("NF410", what, fix="leave the prediction to the scheduler, or change the scheduler's")

@@ -20,6 +20,7 @@ from torch import Tensor
 from nodeflow.errors import NodeflowError
 
 from ..schedulers import Scheduler
+from ..schedulers.edm import CosineDPMSolverMultistepScheduler, EDMScheduler
 from ..schedulers.space import Flow, Table
 
 
@@ -108,6 +109,8 @@ def process_of(scheduler: Scheduler) -> Process:
     Raises:
         NodeflowError: NF410, training in its noise space is not supported.
     """
+    if isinstance(scheduler, EDMScheduler) and not isinstance(scheduler, CosineDPMSolverMultistepScheduler):
+        return Edm(scheduler.config.sigma_min, scheduler.config.sigma_max)
     match scheduler.space:
         case Table(alphas_cumprod=table):
             return Tabled(table)

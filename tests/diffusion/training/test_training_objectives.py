@@ -98,6 +98,19 @@ def test_an_objective_takes_the_prediction_of_its_scheduler_and_no_other() -> No
         DenoisingLoss.of(v, Objective("epsilon"))
 
 
+def test_an_edm_scheduler_reads_what_its_objective_asks() -> None:
+    """The target is what the scheduler turns back into x₀, and the network sees what the scheduler shows it."""
+    edm = schedulers.from_config("EDMEulerScheduler", {"sigma_data": 0.7, "sigma_max": 30.0})
+    one = DenoisingLoss.of(edm, Objective(sigma_data=0.1))
+    edm.set_timesteps(10)
+    x0, noise = batch(1)
+    for t in edm.timesteps[:-1]:
+        x = one.noisy(x0, noise, t[None])
+        assert torch.allclose(one.seen(x, t[None]), edm.scale_model_input(x, t), atol=1e-4)
+        found = edm.step(one.target(x0, noise, t[None]), t, x).pred_original_sample
+        assert found is not None and torch.allclose(found, x0, atol=1e-3)
+
+
 @pytest.mark.parametrize(
     ("kind", "process"),
     [("flow_prediction", TABLE), ("epsilon", Straight()), ("edm", Straight()), ("v_prediction", Edm()), ("x", TABLE)],
