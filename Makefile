@@ -5,10 +5,13 @@ BIN    := $(VENV)/bin
 PIP     = $(BIN)/python -m pip install --quiet --constraint constraints.txt
 PROMPT ?= a red heart, flat style
 
-.PHONY: demo test lint format tables benchmarks clean
+.PHONY: demo edit test lint format tables benchmarks clean
 
 demo: $(VENV)/.installed
 	$(BIN)/nodeflow run graphs/text-to-image.json --set prompt="$(PROMPT)" --out out
+
+edit: $(VENV)/.editor
+	$(BIN)/nodeflow edit
 
 test: export HF_HUB_OFFLINE = 1
 test: export OMP_NUM_THREADS = 1
@@ -41,9 +44,13 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) --editable .
 	touch $@
 
+$(VENV)/.editor: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) --editable ".[editor]"
+	touch $@ $(VENV)/.installed
+
 $(VENV)/.tested: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) --editable ".[test,editor]"
-	touch $@ $(VENV)/.installed
+	touch $@ $(VENV)/.installed $(VENV)/.editor
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit("nodeflow needs Python 3.11 or newer" if sys.version_info < (3, 11) else 0)'
