@@ -9,6 +9,7 @@ from PySide6.QtGui import QAction, QContextMenuEvent, QIcon, QPixmap
 from PySide6.QtWidgets import QLineEdit, QListView, QListWidget, QListWidgetItem, QMenu, QVBoxLayout, QWidget
 
 from ..worker.messages import Picture
+from .guard import guarded
 
 THUMB = QSize(84, 84)
 KEPT = 500
@@ -81,6 +82,7 @@ class _List(QListWidget):
     view_wanted = Signal(object)
     graph_wanted = Signal(object)
 
+    @guarded
     def contextMenuEvent(self, event: QContextMenuEvent) -> None:
         item = self.itemAt(event.pos())
         if item is None:

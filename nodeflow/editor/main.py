@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QApplication
 
 from ..packs import default_library
 from . import theme
+from .guard import tell_window
 from .window import Window
 
 
@@ -25,6 +26,7 @@ def edit(paths: Sequence[str] = ()) -> int:
     window = Window(default_library())
     for path in paths:
         window.files.open_path(path)
+    tell_window(window)
     window.show()
     QTimer.singleShot(0, window.files.recover)
     for fault in window.library.faults:

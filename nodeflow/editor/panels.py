@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
 )
 
 from . import theme
+from .guard import guarded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -117,6 +118,7 @@ class Jobs(QTreeWidget):
         item.setToolTip(2, job.told)
         item.setData(0, WHERE, job.id)
 
+    @guarded
     def contextMenuEvent(self, event: QContextMenuEvent) -> None:
         """Cancel what waits or runs, run again what did not end well."""
         item = self.itemAt(event.pos())

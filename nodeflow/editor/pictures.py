@@ -13,6 +13,7 @@ from ..atomic import atomic_write
 from ..errors import NodeflowError
 from ..worker.messages import Picture
 from . import theme
+from .guard import guarded
 
 
 class PictureView(QWidget):
@@ -87,6 +88,7 @@ class PictureView(QWidget):
         except NodeflowError as error:
             self.words.setText(error.faults[0].line)
 
+    @guarded
     def keyPressEvent(self, event: QKeyEvent) -> None:
         match event.key():
             case Qt.Key.Key_Left:
@@ -131,9 +133,11 @@ class _Pane(QWidget):
         self.wipe = 0.5 if on else None
         self.update()
 
+    @guarded
     def resizeEvent(self, event: Any) -> None:
         self.fit()
 
+    @guarded
     def paintEvent(self, event: Any) -> None:
         painter = QPainter(self)
         painter.fillRect(self.rect(), theme.color(theme.SUNK))
@@ -149,6 +153,7 @@ class _Pane(QWidget):
             painter.setPen(QPen(theme.color(theme.ACCENT), 2))
             painter.drawLine(QPointF(line, rect.top()), QPointF(line, rect.bottom()))
 
+    @guarded
     def wheelEvent(self, event: QWheelEvent) -> None:
         factor = 1.0015 ** event.angleDelta().y()
         scale = min(64.0, max(0.02, self.scale * factor))
@@ -158,12 +163,15 @@ class _Pane(QWidget):
         self.owner.say()
         self.update()
 
+    @guarded
     def mousePressEvent(self, event: QMouseEvent) -> None:
         self._grip = event.position()
 
+    @guarded
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
         self._grip = None
 
+    @guarded
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         at = event.position()
         if self._grip is not None and self.wipe is None:

@@ -14,6 +14,7 @@ from .actions import ACTIONS
 from .after import next_seeds
 from .commands import Commands
 from .files import Files
+from .guard import guarded
 from .pictures import PictureView
 from .popup import Choice, SearchPopup
 from .runs import Hub
@@ -228,11 +229,13 @@ class Window(Shell):
 
             dropped_file(self, payload, (at.x(), at.y()))
 
+    @guarded
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)
         if event.type() == QEvent.Type.ActivationChange and self.isActiveWindow():
             self.files.look_outside()
 
+    @guarded
     def closeEvent(self, event: QCloseEvent) -> None:
         if not self.files.may_leave():
             event.ignore()

@@ -17,6 +17,8 @@ from .client import Client, Died, Heard
 
 DEATHS = 2
 """Workers that a job may cost."""
+STILLBORN = 3
+"""Workers that may die before they are ready, one after the other."""
 CANCEL_PATIENCE = 20.0
 """Seconds that a cancelled job may go on; then its worker is ended."""
 
@@ -80,6 +82,9 @@ class Queue:
         self.jobs: dict[str, Job] = {}
         self.running: Job | None = None
         self._look: say.Look | None = None
+        self._stillborn = 0
+        self.broken = ""
+        """Why no worker can be started; empty while one can."""
         self.client = start(wake)
 
     def submit(self, graph: str, *, path: str = "", folder: str = ".", wanted: tuple[str, ...] = ()) -> Job:
@@ -154,12 +159,25 @@ class Queue:
         self._next()
 
     def _bury(self, died: Died) -> None:
-        """Start another worker, and settle the job that the old one ran."""
+        """Start another worker, and settle the job that the old one ran.
+
+        Workers that die before they are ready are started a few times, not for ever: then what is asked fails.
+        """
         job, self.running = self.running, None
+        was_ready = self.client.ready is not None
+        self._stillborn = 0 if was_ready else self._stillborn + 1
+        if self._stillborn >= STILLBORN:
+            last = next((line for line in reversed(died.log) if line.strip()), "it printed nothing")
+            self.broken = f"the worker does not start: {died.cause}: {last}"
+            for waiting in [*([job] if job else []), *self.jobs.values()]:
+                self._give_up(waiting)
+            return
         self.client = self._start(self._wake)
         if self._look is not None:
             self.client.send(self._look)
-        if job is not None:
+        if job is not None and not was_ready:
+            self._set(job, "queued")
+        elif job is not None:
             job.deaths += 1
             job.log = died.log
             where = f" in {job.place}" if job.place else ""
@@ -170,8 +188,16 @@ class Queue:
             self._set(job, "cancelled" if cancelled else "set aside" if aside else "interrupted")
         self._next()
 
+    def _give_up(self, job: Job) -> None:
+        if not job.over:
+            job.told = self.broken
+            self._set(job, "failed")
+
     def _next(self) -> None:
-        if self.running is None:
+        if self.broken:
+            for each in self.jobs.values():
+                self._give_up(each)
+        elif self.running is None:
             job = next((job for job in self.jobs.values() if job.state == "queued"), None)
             if job is not None:
                 self.running = job

@@ -274,6 +274,22 @@ def test_what_fails_while_running_is_a_problem_of_its_node(window, opened, hands
     assert space.runs.problems == []
 
 
+def test_a_fault_in_a_handler_is_told_and_the_window_goes_on(window, opened, hands: Hands, qtbot, monkeypatch):
+    from nodeflow.editor import guard
+
+    monkeypatch.setattr(window.current.canvas, "node_at", lambda at: 1 / 0)
+    with qtbot.capture_exceptions() as caught:
+        hands.click(window.current.canvas.visible().center())
+    assert caught and caught[0][0] is ZeroDivisionError
+    monkeypatch.undo()
+    monkeypatch.setattr("sys.excepthook", None)
+    guard.tell_window(window)
+    guard.guarded(lambda: 1 / 0)()
+    assert "ZeroDivisionError" in window.log.toPlainText() and "fault" in window.statusBar().currentMessage()
+    hands.do("select_all")
+    assert len(window.current.canvas.selected()) == 7
+
+
 def test_pictures_of_the_session_are_kept_and_open_their_graph(window, opened, hands: Hands):
     hands.run()
     gallery = window.gallery

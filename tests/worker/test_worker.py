@@ -5,13 +5,16 @@ from __future__ import annotations
 import io
 import os
 import signal
+import sys
 import threading
+import time
 
 import pytest
 from PIL import Image
 
 from nodeflow import content
 from nodeflow.media.images import graph_in
+from nodeflow.worker import Client, Queue
 from nodeflow.worker import messages as say
 from nodeflow.worker.client import Died, Printed
 
@@ -121,6 +124,26 @@ def test_a_look_tells_faults_and_what_a_run_would_do_while_another_runs(desk: De
     desk.queue.look(say.Look(3, text))
     desk.until(lambda: len(desk.of(say.Seen)) == 3)
     assert {state.status for state in desk.of(say.Seen)[2].states} <= {"cached", "unneeded"}
+
+
+def test_a_worker_that_does_not_start_is_said_and_not_started_for_ever():
+    command = (sys.executable, "-c", "raise SystemExit('no libraries here')")
+    started = []
+
+    def start(wake):
+        started.append(1)
+        return Client(wake, command=command)
+
+    queue = Queue(start=start)
+    job = queue.submit(graph("sum", sum=dict(SUM)))
+    deadline = time.monotonic() + 20
+    while not job.over and time.monotonic() < deadline:
+        queue.poll()
+        time.sleep(0.01)
+    assert job.state == "failed" and "does not start" in job.told and "no libraries here" in job.told
+    assert len(started) == 3
+    assert queue.submit(graph("sum", sum=dict(SUM))).state == "failed"
+    queue.close()
 
 
 def test_nothing_is_left_behind(desk: Desk):

@@ -9,6 +9,7 @@ from PySide6.QtGui import QKeyEvent, QMouseEvent, QPainterPath, QWheelEvent
 from PySide6.QtWidgets import QGraphicsView
 
 from ...graph.edits import Batch, Disconnect, Edit
+from ..guard import guarded
 from ..marks import Marks
 from ..palette import MIME
 from .editing import Fields
@@ -62,6 +63,7 @@ class Canvas(Projection):
         if edits:
             self.document.do(Batch(tuple(edits)), "Cut wires")
 
+    @guarded
     def mousePressEvent(self, event: QMouseEvent) -> None:
         self.fields.close()
         self.untouched = False
@@ -119,11 +121,13 @@ class Canvas(Projection):
             return FieldDrag(self, node, field, screen)
         return None
 
+    @guarded
     def wheelEvent(self, event: QWheelEvent) -> None:
         self.untouched = False
         self.fields.close()
         super().wheelEvent(event)
 
+    @guarded
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         at = self.mapToScene(event.position().toPoint())
         if self._gesture is not None:
@@ -133,6 +137,7 @@ class Canvas(Projection):
             self._hover(at)
         super().mouseMoveEvent(event)
 
+    @guarded
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
         gesture, self._gesture = self._gesture, None
         if gesture is not None:
@@ -142,6 +147,7 @@ class Canvas(Projection):
         super().mouseReleaseEvent(event)
         FlowNode.snap = False
 
+    @guarded
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
         at = self.mapToScene(event.position().toPoint())
         node = self.node_at(at)
@@ -152,6 +158,7 @@ class Canvas(Projection):
         elif node.mapFromScene(at).y() < 30:
             self.document.show(node.name_, "Collapse", collapsed=None if node.face.collapsed else True)
 
+    @guarded
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() == Qt.Key.Key_Escape and self._gesture is not None:
             gesture, self._gesture = self._gesture, None
@@ -185,13 +192,16 @@ class Canvas(Projection):
             return True
         return bool(super().viewportEvent(event))
 
+    @guarded
     def dragEnterEvent(self, event: Any) -> None:
         data = event.mimeData()
         event.setAccepted(data.hasFormat(MIME) or data.hasUrls())
 
+    @guarded
     def dragMoveEvent(self, event: Any) -> None:
         self.dragEnterEvent(event)
 
+    @guarded
     def dropEvent(self, event: Any) -> None:
         at, data = self.mapToScene(event.position().toPoint()), event.mimeData()
         if data.hasFormat(MIME):

@@ -15,6 +15,7 @@ from PySide6.QtWidgets import QColorDialog, QFileDialog, QLineEdit, QPlainTextEd
 from .. import theme
 from ..dragging import parsed
 from ..faces import Field
+from ..guard import guarded
 from ..popup import Choice, SearchPopup
 from .painting import field_rect
 
@@ -245,14 +246,17 @@ class _Line(_Ends, QLineEdit):
             return True
         return bool(super().event(event))
 
+    @guarded
     def focusOutEvent(self, event: Any) -> None:
         self.end(True)
 
 
 class _Text(_Ends, QPlainTextEdit):
+    @guarded
     def keyPressEvent(self, event: Any) -> None:
         if not self.key(event, several=True):
             super().keyPressEvent(event)
 
+    @guarded
     def focusOutEvent(self, event: Any) -> None:
         self.end(True)

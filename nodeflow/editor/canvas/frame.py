@@ -14,6 +14,7 @@ from PySide6.QtWidgets import QGraphicsItem
 
 from .. import theme
 from ..clipping import spot as place_of
+from ..guard import guarded
 
 if TYPE_CHECKING:
     from ...graph import Graph
@@ -96,6 +97,7 @@ class FlowFrame(QGraphicsItem):
         path.addRect(QRectF(self.size[0] - 16, self.size[1] - 16, 16, 16))
         return path
 
+    @guarded
     def paint(self, painter: QPainter, option: Any, widget: Any = None) -> None:
         rect = self.rect()
         painter.setPen(QPen(theme.color(theme.ACCENT if self.isSelected() else self.color, 0.9), 1.4))
@@ -109,6 +111,7 @@ class FlowFrame(QGraphicsItem):
         for reach in (5, 9):
             painter.drawLine(corner + QPointF(-reach - 3, -4), corner + QPointF(-4, -reach - 3))
 
+    @guarded
     def mousePressEvent(self, event: Any) -> None:
         super().mousePressEvent(event)
         place = event.pos()
@@ -119,6 +122,7 @@ class FlowFrame(QGraphicsItem):
         self._inside = {name: item.pos() for name, item in nodes if rect.contains(item.mapRectToScene(item.body))}
         event.accept()
 
+    @guarded
     def mouseMoveEvent(self, event: Any) -> None:
         if self._grip is None:
             return
@@ -133,6 +137,7 @@ class FlowFrame(QGraphicsItem):
         for name, was in self._inside.items():
             self.canvas.nodes[name].setPos(was + way)
 
+    @guarded
     def mouseReleaseEvent(self, event: Any) -> None:
         super().mouseReleaseEvent(event)
         if self._sizing:

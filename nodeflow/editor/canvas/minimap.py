@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QWidget
 
 from .. import theme
 from ..faces import HEADER
+from ..guard import guarded
 
 if TYPE_CHECKING:
     from .projection import Projection
@@ -48,6 +49,7 @@ class Minimap(QWidget):
         scale = min((self.width() - 12) / max(1.0, whole.width()), (self.height() - 12) / max(1.0, whole.height()))
         return scale, whole
 
+    @guarded
     def paintEvent(self, event: Any) -> None:
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
@@ -70,9 +72,11 @@ class Minimap(QWidget):
         painter.setBrush(theme.color(theme.ACCENT, 0.12))
         painter.drawRect(self.canvas.visible())
 
+    @guarded
     def mousePressEvent(self, event: QMouseEvent) -> None:
         self._go(event.position())
 
+    @guarded
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         if event.buttons():
             self._go(event.position())

@@ -10,6 +10,7 @@ from PySide6.QtGui import QImage, QPainter, QPainterPath
 from PySide6.QtWidgets import QGraphicsItem
 
 from ..faces import EDGE, PLOT, WIDTH, Face, Field, PortSpot
+from ..guard import guarded
 from ..marks import Mark
 from . import painting
 
@@ -144,10 +145,12 @@ class FlowNode(AbstractNodeItem):
                 wire.update()
         return value
 
+    @guarded
     def mousePressEvent(self, event: Any) -> None:
         """Selecting and dragging are Qt's own."""
         QGraphicsItem.mousePressEvent(self, event)
 
+    @guarded
     def paint(self, painter: QPainter, option: Any, widget: Any = None) -> None:
         zoom = option.levelOfDetailFromTransform(painter.worldTransform())
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, zoom > DETAIL)

@@ -16,6 +16,7 @@ from ...graph.graph import split
 from .. import theme
 from ..clipping import spot as place_of
 from ..faces import PortSpot, face
+from ..guard import guarded
 from ..layout import arranged
 from ..marks import Marks
 from .frame import FlowFrame, frames_of
@@ -217,6 +218,7 @@ class Projection(FlowViewer):
             self.map.stay()
             self.map.follow()
 
+    @guarded
     def drawForeground(self, painter: QPainter, rect: QRectF) -> None:
         """An empty canvas says how to begin."""
         if self.nodes:
@@ -251,6 +253,7 @@ class Projection(FlowViewer):
             rect = rect.united(item.body.translated(item.pos()))
         self.show_rect(rect)
 
+    @guarded
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Until it is taken hold of, the view shows all of the graph."""
         super().resizeEvent(event)

@@ -10,6 +10,7 @@ from PySide6.QtGui import QMouseEvent, QPainter, QPen, QPixmap, QResizeEvent, QT
 from PySide6.QtWidgets import QGraphicsView
 
 from .. import theme
+from ..guard import guarded
 
 ZOOM_LOW, ZOOM_HIGH = 0.05, 4.0
 GRID = 20.0
@@ -57,6 +58,7 @@ class FlowViewer(NodeViewer):
         self.setSceneRect(self._scene_range)
         self.setTransform(QTransform.fromScale(zoom, zoom))
 
+    @guarded
     def resizeEvent(self, event: QResizeEvent) -> None:
         """More window shows more graph."""
         zoom = self.zoom
@@ -69,6 +71,7 @@ class FlowViewer(NodeViewer):
         super().scale(wanted / self.zoom, wanted / self.zoom, pos)
         self._soften()
 
+    @guarded
     def wheelEvent(self, event: QWheelEvent) -> None:
         """The wheel zooms; a trackpad's two fingers pan, with Ctrl they zoom."""
         fingers = event.pixelDelta()
@@ -107,6 +110,7 @@ class FlowViewer(NodeViewer):
 
     # The background
 
+    @guarded
     def drawBackground(self, painter: QPainter, rect: QRectF) -> None:
         """Dots that thin out as the view zooms out: one row is painted, and copied for each other row."""
         painter.fillRect(rect, theme.color(theme.CANVAS))
@@ -150,10 +154,12 @@ class FlowViewer(NodeViewer):
         self.CTRL_state = bool(held & Qt.KeyboardModifier.ControlModifier)
         self.SHIFT_state = bool(held & Qt.KeyboardModifier.ShiftModifier)
 
+    @guarded
     def mousePressEvent(self, event: QMouseEvent) -> None:
         self._modifiers(event)
         super().mousePressEvent(event)
 
+    @guarded
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         self._modifiers(event)
         self.LMB_state = bool(event.buttons() & Qt.MouseButton.LeftButton)
@@ -162,6 +168,7 @@ class FlowViewer(NodeViewer):
             self._soften()
         super().mouseMoveEvent(event)
 
+    @guarded
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
         self._modifiers(event)
         super().mouseReleaseEvent(event)
@@ -175,11 +182,13 @@ class FlowViewer(NodeViewer):
     def sceneMouseReleaseEvent(self, event: Any) -> None:
         """As above."""
 
+    @guarded
     def keyPressEvent(self, event: Any) -> None:
         """Keys are the window's; NodeGraphQt would paint hints at the cursor."""
         self._modifiers(event)
         QGraphicsView.keyPressEvent(self, event)
 
+    @guarded
     def keyReleaseEvent(self, event: Any) -> None:
         self._modifiers(event)
         QGraphicsView.keyReleaseEvent(self, event)
@@ -187,9 +196,11 @@ class FlowViewer(NodeViewer):
     def focusInEvent(self, event: Any) -> None:
         QGraphicsView.focusInEvent(self, event)
 
+    @guarded
     def focusOutEvent(self, event: Any) -> None:
         QGraphicsView.focusOutEvent(self, event)
 
+    @guarded
     def contextMenuEvent(self, event: Any) -> None:
         """Menus are the canvas's."""
         event.accept()

@@ -9,6 +9,7 @@ from PySide6.QtGui import QColor, QPainter, QPainterPath, QPainterPathStroker, Q
 from PySide6.QtWidgets import QGraphicsItem, QGraphicsPathItem
 
 from .. import theme
+from ..guard import guarded
 
 if TYPE_CHECKING:
     from .node import FlowNode
@@ -88,6 +89,7 @@ class FlowWire(QGraphicsPathItem):
     def boundingRect(self) -> QRectF:
         return self._bounds
 
+    @guarded
     def paint(self, painter: QPainter, option: Any, widget: Any = None) -> None:
         bright = self.hot or self.source.isSelected() or self.target.isSelected()
         color = theme.on_canvas(self.carries, 0.15 if self.dim else 1.0 if bright else 0.75)
