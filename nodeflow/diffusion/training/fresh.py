@@ -26,14 +26,18 @@ from .course import locked
 from .folder import scan
 from .store import Store
 
-SCHEDULES: dict[str, dict[str, Any]] = {
-    "epsilon": {"_class_name": "DDPMScheduler", "prediction_type": "epsilon"},
-    "sample": {"_class_name": "DDPMScheduler", "prediction_type": "sample"},
-    "v_prediction": {"_class_name": "DDPMScheduler", "prediction_type": "v_prediction"},
-    "edm": {"_class_name": "EDMEulerScheduler", "sigma_data": 0.5, "sigma_min": 0.002, "sigma_max": 80.0},
-    "flow_prediction": {"_class_name": "FlowMatchEulerDiscreteScheduler", "num_train_timesteps": 1000, "shift": 1.0},
+FLOW = {"_class_name": "FlowMatchEulerDiscreteScheduler", "num_train_timesteps": 1000, "shift": 1.0}
+PRECONDITIONED = {"_class_name": "EDMEulerScheduler", "sigma_data": 0.5, "sigma_min": 0.002, "sigma_max": 80.0}
+ON_PIXELS = {"_class_name": "DDPMScheduler"}
+ON_LATENTS = {
+    "_class_name": "DDPMScheduler",
+    "beta_schedule": "scaled_linear",
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "clip_sample": False,
+    "steps_offset": 1,
 }
-"""A scheduler for each prediction; the others of its noise space are as good."""
+"""Latents have no bounds to be clipped to, and Stable Diffusion's betas."""
 
 
 def denoiser_config(
@@ -166,9 +170,16 @@ def new_text_encoder(
     return TextEncoder(**_written(folder, config, seed), tokenizer=str(own))
 
 
-def scheduler_for(prediction: str) -> SchedulerConfig:
-    """A scheduler whose models predict this."""
-    return SchedulerConfig(SCHEDULES[prediction])
+def scheduler_for(prediction: str, space: LatentSpace = PIXELS) -> SchedulerConfig:
+    """A scheduler whose models predict this in this space; the others of its noise space are as good.
+
+    Args:
+        prediction: "epsilon", "sample", "v_prediction", "flow_prediction" or "edm".
+        space: What the denoiser works in.
+    """
+    table = ON_PIXELS if space == PIXELS else ON_LATENTS
+    own = {"flow_prediction": FLOW, "edm": PRECONDITIONED}.get(prediction)
+    return SchedulerConfig(own or {**table, "prediction_type": prediction})
 
 
 def _groups(widths: Sequence[int]) -> int:
