@@ -184,7 +184,7 @@ def distil(
         model: The teacher.
         scheduler: Its noise space and what it predicts.
         data: What to learn from.
-        optimiser: How weights follow.
+        optimiser: How weights follow; the rate must be low (about 2e-5), or the student forgets its prompts.
         settings: Batch, precision, average, seed.
         autoencoder: Between pictures and latents; none for pixels.
         text_encoder: Reads the captions.
