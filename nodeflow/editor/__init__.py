@@ -7,6 +7,7 @@ Without Qt, and tested without it:
     layout    places for nodes in reading order
     marks     what runs and plans say about each node
     matching  search in names
+    faces     what a node shows and where; dragging: numbers under the mouse; after: seeds after a run
     journal   what was done since the last save, on disk within a second
 
 With Qt:
@@ -14,7 +15,9 @@ With Qt:
     theme     every colour, font and style
     canvas/   the graph as a picture; the only folder that knows NodeGraphQt
     runs      the worker's queue as Qt signals
-    window    the main window and its parts
+    window    the main window (shell: its frame, workspace: one tab; files, palette, inspector, panels, gallery)
+    actions   every action by name; commands, nodes, arranging: what they do
+    guard     no exception leaves a method that Qt calls
 
 The document owns all edits; the canvas shows it and turns gestures into edits. No torch: the worker has that.
 

@@ -44,6 +44,7 @@ class Gallery(QWidget):
         self.list.setMovement(QListView.Movement.Static)
         self.list.setIconSize(THUMB)
         self.list.setSpacing(6)
+        self.list.setMinimumHeight(THUMB.height() + 24)
         self.list.setAccessibleName("Pictures")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(10, 6, 6, 4)

@@ -354,7 +354,7 @@ def test_nothing_is_left_after_many_windows(qtbot, qapp, library):
     threads, widgets = threading.active_count(), len(qapp.allWidgets())
     for _ in range(4):
         cycle()
-    items = sum(isinstance(each, FlowNode) for each in gc.get_objects())
+    items = sum(type(each) is FlowNode for each in gc.get_objects())
     assert (threading.active_count(), items) == (threads, 0)
     assert len(qapp.allWidgets()) <= widgets
 
