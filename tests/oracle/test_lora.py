@@ -17,6 +17,7 @@ from nodeflow.diffusion.checkpoints.load import load_weights
 from nodeflow.diffusion.training import recipes
 from nodeflow.diffusion.training.course import Course
 from nodeflow.diffusion.training.lessons import Base, Plan
+from nodeflow.diffusion.training.painting import Wanted
 from nodeflow.diffusion.training.recipes import LowRank
 from nodeflow.training import Dataset, Objective, Optimiser, Settings
 from nodeflow.values import Weights
@@ -59,6 +60,7 @@ def test_a_lora_trained_here_loads_there(train_text: bool, tiny: Tiny, tmp_path:
         Objective(),
         Base(parts.denoiser, parts.scheduler, parts.autoencoder, parts.text_encoder, train_text),
         LowRank(rank=4, alpha=8, targets=TARGETS),
+        wanted=Wanted(count=1, steps=1),
     )
     assert parts.text_encoder is not None and done.text_encoder is not None
     plain, expected = ours(parts.denoiser, parts.text_encoder), ours(done.denoiser, done.text_encoder)

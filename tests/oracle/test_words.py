@@ -18,6 +18,7 @@ from nodeflow.diffusion.text import encode
 from nodeflow.diffusion.training.concepts import Word, learn_word
 from nodeflow.diffusion.training.course import Course
 from nodeflow.diffusion.training.lessons import Base, Plan
+from nodeflow.diffusion.training.painting import Wanted
 from nodeflow.errors import NodeflowError
 from nodeflow.training import Dataset, Objective, Optimiser, Settings
 from nodeflow.values import TextEncoder
@@ -52,6 +53,7 @@ def test_a_word_learnt_here_is_known_there(vectors: int, tiny: Tiny, tmp_path: P
         Objective(),
         Base(parts.denoiser, parts.scheduler, parts.autoencoder, parts.text_encoder),
         Word("<zork>", "a cat", vectors),
+        wanted=Wanted(count=1, steps=1),
     )
     mine = ours(done.text_encoder)
     assert torch.allclose(mine, theirs(folder, done.path), atol=1e-4)

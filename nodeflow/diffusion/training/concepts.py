@@ -7,7 +7,7 @@ it lead the denoiser to the pictures.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -130,7 +130,7 @@ def learn_word(
 
         shown = wanted or Wanted()
         prompts = shown.prompts or tuple(told.captions[: shown.count])
-        drawn = painter(course, lesson, Wanted(prompts, shown.guidance, seed=shown.seed))
+        drawn = painter(course, lesson, replace(shown, prompts=prompts))
         found = course.train(place, trainer, plan.steps, export, drawn)
     path = found.folder / FILE_NAME
     return Learnt(patched(encoder_handle, path), path, found)

@@ -34,7 +34,7 @@ def model(course: Course, classes: int = 0) -> Denoiser:
 
 
 def trained(course: Course, pictures: Path, steps: int, **settings: object) -> TrainedModel:
-    wanted = Wanted(count=2)
+    wanted = Wanted(count=2, steps=2)
     return recipes.train_denoiser(
         course, plan(pictures, steps, **settings), Objective(), Base(model(course), SCHEDULER), wanted=wanted
     )
@@ -192,6 +192,7 @@ def test_text_to_image_trains_in_latents_on_captions(
         Plan(data, Optimiser(2e-3), Settings(batch=4), 3),
         Objective(dropout=0.2),
         Base(start, SCHEDULER, coder, encoder, train_text),
+        wanted=Wanted(count=2, steps=2),
     )
     assert {"encoding pictures"} <= set(host.notes) and ("encoding texts" in host.notes) == (not train_text)
     assert done.result.samples is not None and done.result.samples.data.shape == (2, 3, 8, 8)
