@@ -28,6 +28,8 @@ BACKTRACK = 20
 """So many tokens may move to the next window, to cut at a comma ("a1111")."""
 LONG_WORD = 8
 """Words of so many tokens or more are cut where the window ends ("comfy")."""
+ROUNDING = 1e-6
+"""Means of float32 states that are this much smaller than the largest state are rounding."""
 
 
 class Tokenizer(Protocol):
@@ -208,9 +210,12 @@ def _states(encoder: Any, ids: Tensor, skip: int) -> tuple[Tensor, Tensor | None
 
 
 def _emphasised(states: Tensor, weights: Tensor) -> Tensor:
-    """States times weights, [N, 77, D] and [N, 77, 1]; each window that has weights is brought back to its mean."""
+    """States times weights, [N, 77, D] and [N, 77, 1]; each window that has weights is brought back to its mean.
+
+    Where the mean is nothing but rounding, as after a layer norm without bias, there is nothing to bring back to.
+    """
     weighed = states * weights
-    mean = states.mean((1, 2), keepdim=True)
-    return torch.where(
-        (weights == 1).all(1, keepdim=True), states, weighed * (mean / weighed.mean((1, 2), keepdim=True))
-    )
+    mean, new = states.mean((1, 2), keepdim=True), weighed.mean((1, 2), keepdim=True)
+    vague = new.abs() <= ROUNDING * weighed.abs().amax((1, 2), keepdim=True)
+    ratio = torch.where(vague, 1.0, mean / new)
+    return torch.where((weights == 1).all(1, keepdim=True), states, weighed * ratio)
