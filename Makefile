@@ -4,11 +4,13 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP     = $(BIN)/python -m pip install --quiet --constraint constraints.txt
 PROMPT ?= a red heart, flat style
+SOUND  ?= a deep kick drum
 
 .PHONY: demo edit test lint format tables benchmarks clean
 
 demo: $(VENV)/.installed
 	$(BIN)/nodeflow run graphs/text-to-image.json --set prompt="$(PROMPT)" --out out
+	$(BIN)/nodeflow run graphs/text-to-sound.json --set prompt="$(SOUND)" --out out
 
 edit: $(VENV)/.editor
 	$(BIN)/nodeflow edit

@@ -72,7 +72,9 @@ def test_every_sampler_paints_the_same_heart(flow, scheduler):
     # CFG++ guides by shares of 1
     guidance = {"guidance": 1.0} if scheduler.endswith("_cfg_pp") else {}
     found = flow(prompt="red heart", seed=1, steps=12, scheduler=scheduler, **guidance).image.data
-    assert float((found - reference).square().mean()) < 0.02
+    # LCM and TCD noise every estimate anew: a heart of their own
+    limit = 0.05 if scheduler in ("lcm", "TCDScheduler") else 0.02
+    assert float((found - reference).square().mean()) < limit
 
 
 @pytest.mark.parametrize("scheduler", sorted(REFUSED))

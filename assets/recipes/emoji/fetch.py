@@ -1,8 +1,9 @@
-"""Fetch the emoji sets and their names from npm, at pinned versions."""
+"""Fetch the emoji sets, and what kind of thing each emoji is, from npm at pinned versions."""
 
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import tarfile
 from dataclasses import dataclass
@@ -27,6 +28,12 @@ SOURCES = (
 )
 
 
+NAMES = Source("emojibase-data", "17.0.0", "MIT", "")
+"""Names and groups of all emoji; no picture."""
+THINGS = frozenset({0, 3, 4, 5, 6, 7})
+"""Groups of emoji that show a thing or a face: all but people, components, symbols and flags."""
+
+
 def archive(source: Source, folder: Path) -> Path:
     """The package's archive, downloaded into `folder` with `npm pack` unless it is there already."""
     path = folder / f"{source.package.lstrip('@').replace('/', '-')}-{source.version}.tgz"
@@ -38,7 +45,22 @@ def archive(source: Source, folder: Path) -> Path:
 
 def read_icons(source: Source, folder: Path) -> dict[str, Any]:
     """The set as its package stores it: "icons" by name (an SVG body each), "aliases", "width", "height"."""
+    return _read(source, folder, "icons.json")
+
+
+def read_things(folder: Path) -> frozenset[str]:
+    """Slugs of the emoji that show a thing or a face."""
+    emoji = _read(NAMES, folder, "en/data.json")
+    return frozenset(slug(one["label"]) for one in emoji if one.get("group") in THINGS)
+
+
+def slug(name: str) -> str:
+    """A name as the sets spell it: "cat face" -> "cat-face"."""
+    return re.sub("[^a-z0-9]+", "-", name.lower()).strip("-")
+
+
+def _read(source: Source, folder: Path, member: str) -> Any:
     with tarfile.open(archive(source, folder)) as package:
-        member = package.extractfile("package/icons.json")
-        assert member is not None, f"{source.package} carries no icons.json"
-        return json.load(member)
+        file = package.extractfile(f"package/{member}")
+        assert file is not None, f"{source.package} carries no {member}"
+        return json.load(file)

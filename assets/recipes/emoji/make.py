@@ -9,23 +9,29 @@ goes on where it was.
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 import captions
 import torch
 import train_autoencoder
-import train_denoiser
 from evaluate import evaluate
-from export import export_autoencoder, export_denoiser
-from render import read_concepts, render, render_held_out
+from render import read_concepts, render, render_all
 from sheet import PROMPTS, pictures, sheet
 
 from nodeflow.diffusion.checkpoints.tokenizer import read_tokenizer
 from nodeflow.diffusion.training import bpe
+from nodeflow.diffusion.training.latents import encode_all
 from nodeflow.diffusion.training.loop import Trainer
 
 HERE = Path(__file__).parent
+sys.path.append(str(HERE.parent / "shared"))
+
+import text_denoiser  # noqa: E402
+from export import export_autoencoder, export_denoiser  # noqa: E402
+
 MERGES = 1500
+STEPS = 5400
 
 
 def make(work: Path, model: Path) -> None:
@@ -36,23 +42,32 @@ def make(work: Path, model: Path) -> None:
         model: The finished model's folder.
     """
     work.mkdir(parents=True, exist_ok=True)
-    if not (work / "pictures.npz").exists():
-        render(read_concepts(HERE / "concepts.txt"), work)
     if not (work / "held_out.npz").exists():
-        render_held_out(read_concepts(HERE / "held_out.txt"), work)
-    said = captions.all_captions(captions.read_rows(work))
-    bpe.save(model / "tokenizer", bpe.learn_merges(said, MERGES))
+        concepts, held_out = (read_concepts(HERE / name) for name in ("concepts.txt", "held_out.txt"))
+        render(concepts, work)
+        render_all(concepts, held_out, work)
+    rows = captions.read_rows(work)
+    said = captions.all_captions(rows)
+    bpe.save(model / "tokenizer", bpe.learn_merges(said, MERGES), text_denoiser.LENGTH)
     tokenizer = read_tokenizer(model / "tokenizer")
 
     vae = train_autoencoder.train(work)
+    channels = train_autoencoder.CONFIG["latent_channels"]
     export_autoencoder(model, train_autoencoder.CONFIG, vae.state_dict())
 
     def export(run: Trainer) -> None:
-        export_denoiser(model, run.average(), train_denoiser.text_config(tokenizer))
+        unet, text = text_denoiser.unet_config(channels), text_denoiser.text_config(tokenizer)
+        export_denoiser(model, run.average(), unet, text)
 
-    state = work / "denoiser.safetensors"
-    run = train_denoiser.prepare(work, vae, tokenizer, state)
-    train_denoiser.train(run, state, on_save=export)
+    torch.manual_seed(text_denoiser.SETTINGS.seed)
+    task = text_denoiser.Task(
+        text_denoiser.build(tokenizer, channels),
+        encode_all(vae, train_autoencoder.read_images(work / "pictures.npz")),
+        torch.tensor([row["weight"] for row in rows]),
+        text_denoiser.token_table(tokenizer, said),
+        lambda i, generator: captions.draw(rows[i], generator),
+    )
+    text_denoiser.train(task, STEPS, work / "denoiser.safetensors", export)
     sheet(pictures(model, PROMPTS), PROMPTS).save(model / "sheet.png", optimize=True)
     evaluate(work, model)
 

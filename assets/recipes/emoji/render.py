@@ -1,21 +1,20 @@
-"""Draw the chosen emoji: SVG to [64, 64, 3] bytes on white, each with its captions."""
+"""Draw emoji: SVG to [64, 64, 3] bytes on white; those that the model paints with their captions."""
 
 from __future__ import annotations
 
 import io
 import json
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import resvg_py
-from fetch import SOURCES, read_icons
+from fetch import SOURCES, read_icons, read_things, slug
 from PIL import Image
 
 SIZE, MARGIN = 64, 3
-OVERSAMPLING = 3.0
+OVERSAMPLING = 1.5
 NAMESPACES = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
 
 
@@ -29,8 +28,8 @@ class Concept:
 
     @property
     def slug(self) -> str:
-        """The name as the sets spell it: "cat face" -> "cat-face"."""
-        return re.sub("[^a-z0-9]+", "-", self.name.lower()).strip("-")
+        """The name as the sets spell it."""
+        return slug(self.name)
 
 
 def read_concepts(path: Path) -> list[Concept]:
@@ -73,9 +72,17 @@ def render(concepts: list[Concept], work: Path) -> Path:
     return path
 
 
-def render_held_out(concepts: list[Concept], work: Path) -> Path:
-    """Draw what nothing is trained on into `work/held_out.npz`: images."""
+def render_all(concepts: list[Concept], held_out: list[Concept], work: Path) -> None:
+    """Draw what the autoencoder sees, and what it never sees.
+
+    Into `work/all.npz` every emoji that all sets have but for those held out: images, and as weights how often each is
+    shown (most often what the model paints, seldom people, symbols and flags). Into `work/held_out.npz` the others.
+    """
     sets = [read_icons(source, work / "packages") for source in SOURCES]
-    path = work / "held_out.npz"
-    np.savez(path, images=np.stack([draw(icons, concept.slug) for icons in sets for concept in concepts]))
-    return path
+    shared = set.intersection(*({*icons["icons"], *icons["aliases"]} for icons in sets))
+    unseen, painted, things = ({c.slug for c in held_out}, {c.slug for c in concepts}, read_things(work / "packages"))
+    seen = sorted(name for name in shared - unseen if "skin-tone" not in name)
+    weights = [3.0 if name in painted else 1.0 if name in things else 0.25 for name in seen]
+    images = [draw(icons, name) for icons in sets for name in seen]
+    np.savez(work / "all.npz", images=np.stack(images), weights=np.array(weights * len(sets), np.float32))
+    np.savez(work / "held_out.npz", images=np.stack([draw(icons, c.slug) for icons in sets for c in held_out]))

@@ -16,12 +16,22 @@ from nodeflow.diffusion.denoising import denoise, plain
 from nodeflow.diffusion.scheduling import make_schedule
 
 PROMPTS = (
-    "red heart", "blue heart, glossy style", "a yellow heart", "grinning face",
-    "smiling face with sunglasses, flat style",
-    "crying face", "smiling face with heart-eyes", "cat face, flat style", "a dog", "panda, glossy style", "fox",
-    "frog, flat style", "rocket", "rocket, flat style", "pizza", "hamburger, glossy style", "star", "sun with face",
-    "crescent moon", "sunflower", "red apple, glossy style", "strawberry", "birthday cake", "car", "airplane",
-    "guitar", "balloon", "mushroom", "rainbow", "ghost", "house", "soccer ball",
+    "red heart", "blue heart, glossy style", "a yellow heart", "broken heart",
+    "grinning face", "smiling face with sunglasses", "smiling face with heart-eyes", "crying face, flat style",
+    "angry face", "nerd face", "clown face, flat style", "skull",
+    "alien", "robot", "jack-o-lantern, glossy style", "snowman",
+    "cat face, flat style", "a dog", "panda, glossy style", "fox",
+    "frog, flat style", "lion", "unicorn", "koala, glossy style",
+    "penguin", "owl", "butterfly", "lady beetle, flat style",
+    "octopus, glossy style", "tropical fish", "whale", "zebra",
+    "rose", "sunflower", "mushroom", "cactus, flat style",
+    "palm tree", "evergreen tree, glossy style", "red apple, glossy style", "strawberry",
+    "watermelon", "kiwi fruit", "avocado", "pizza",
+    "hamburger, glossy style", "doughnut", "ice cream, flat style", "birthday cake",
+    "star", "sun with face", "crescent moon", "rainbow",
+    "fire", "ringed planet", "globe", "rocket, flat style",
+    "airplane", "car", "locomotive", "house",
+    "guitar", "balloon", "soccer ball", "crown",
 )  # fmt: skip
 COLUMNS, SIZE, LABEL = 8, 64, 14
 

@@ -60,8 +60,13 @@ def vocabulary(merges: Iterable[Merge]) -> dict[str, int]:
     return {token: number for number, token in enumerate(dict.fromkeys(tokens))}
 
 
-def save(folder: Path, merges: list[Merge]) -> int:
+def save(folder: Path, merges: list[Merge], length: int = LENGTH) -> int:
     """Write the tokenizer's files; returns the size of the vocabulary.
+
+    Args:
+        folder: Made if it is not there.
+        merges: As `learn_merges` gives them.
+        length: How many tokens the text encoder reads at once, start and end included.
 
     Raises:
         NodeflowError: NF108, the folder cannot be written.
@@ -74,7 +79,7 @@ def save(folder: Path, merges: list[Merge]) -> int:
     start, end = SPECIAL
     config = {
         "tokenizer_class": "CLIPTokenizer",
-        "model_max_length": LENGTH,
+        "model_max_length": length,
         "bos_token": start,
         "eos_token": end,
         "pad_token": end,

@@ -12,20 +12,21 @@ def to_network(images: Tensor) -> Tensor:
     return images.permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
-def vary(x: Tensor, generator: torch.Generator, shift: int = 3) -> Tensor:
+def vary(x: Tensor, generator: torch.Generator, shift: int = 3, recolour: float = 0.25) -> Tensor:
     """The same pictures mirrored, moved and recoloured at random.
 
-    Half the batch is mirrored, every picture is moved by up to `shift` pixels (the border is repeated), and a
-    quarter has its colour channels exchanged.
+    Half the batch is mirrored, every picture is moved by up to `shift` pixels (the border is repeated), and some have
+    their colour channels exchanged.
 
     Args:
         x: Pictures, [B, 3, H, W].
         generator: Where the chances come from.
         shift: The largest move, pixels.
+        recolour: The share of pictures whose colour channels are exchanged, 0..1.
     """
     B, _, H, W = x.shape
     mirrored = torch.rand(B, generator=generator) < 0.5
-    recoloured = torch.rand(B, generator=generator) < 0.25
+    recoloured = torch.rand(B, generator=generator) < recolour
     x = torch.where(mirrored[:, None, None, None], x.flip(3), x)
     x = torch.where(recoloured[:, None, None, None], x[:, torch.randperm(3, generator=generator)], x)
     wide = F.pad(x, (shift,) * 4, mode="replicate")

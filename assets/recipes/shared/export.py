@@ -9,14 +9,13 @@ from typing import Any
 
 import torch
 from safetensors.torch import save
+from text_denoiser import SCHEDULER
 from torch import Tensor
-from train_denoiser import SCHEDULER, UNET
 
 from nodeflow.atomic import atomic_write
 
 INDEX = {
     "_class_name": "StableDiffusionPipeline",
-    "vae": ["diffusers", "AutoencoderKL"],
     "text_encoder": ["transformers", "CLIPTextModel"],
     "tokenizer": ["transformers", "CLIPTokenizer"],
     "unet": ["diffusers", "UNet2DConditionModel"],
@@ -28,19 +27,27 @@ INDEX = {
 ROOT = "text_model."
 
 
-def export_denoiser(folder: Path, average: Mapping[str, Tensor], text_config: Mapping[str, Any]) -> None:
+def export_denoiser(
+    folder: Path,
+    average: Mapping[str, Tensor],
+    unet: Mapping[str, Any],
+    text: Mapping[str, Any],
+    autoencoder: tuple[str, str] = ("diffusers", "AutoencoderKL"),
+) -> None:
     """Write unet/, text_encoder/, scheduler/ and model_index.json.
 
     Args:
         folder: The model's folder; its tokenizer stands there already.
         average: The averaged weights of both networks, names beginning with "unet." or "text_encoder.".
-        text_config: The text encoder's configuration.
+        unet: The U-net's configuration.
+        text: The text encoder's configuration.
+        autoencoder: The library and class of the model's autoencoder, for the index.
     """
-    _write_network(folder / "unet", "diffusion_pytorch_model", UNET, _part(average, "unet."))
-    text = {ROOT + name.removeprefix(ROOT): tensor for name, tensor in _part(average, "text_encoder.").items()}
-    _write_network(folder / "text_encoder", "model", {**text_config, "dtype": "float16"}, text)
+    _write_network(folder / "unet", "diffusion_pytorch_model", unet, _part(average, "unet."))
+    own = {ROOT + name.removeprefix(ROOT): tensor for name, tensor in _part(average, "text_encoder.").items()}
+    _write_network(folder / "text_encoder", "model", {**text, "dtype": "float16"}, own)
     _write_json(folder / "scheduler" / "scheduler_config.json", SCHEDULER)
-    _write_json(folder / "model_index.json", INDEX)
+    _write_json(folder / "model_index.json", {**INDEX, "vae": list(autoencoder)})
 
 
 def export_autoencoder(folder: Path, config: Mapping[str, Any], state: Mapping[str, Tensor]) -> None:
