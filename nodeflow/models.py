@@ -12,10 +12,6 @@ if TYPE_CHECKING:
     from .diffusion.checkpoints.handles import ModelParts
 
 
-RUNNABLE = ("sd1", "sd2", "sd-inpaint", "pixels", "sound", "waves")
-"""Families whose denoisers get all the inputs they need; SDXL, say, also wants the size and a second text encoder."""
-
-
 def folders() -> list[Path]:
     """Where models with a plain name are looked for."""
     return [content.folder("assets") / "models", content.user_folder("models")]
@@ -34,21 +30,13 @@ def open_model(
         missing_ok: None instead of an error for a model of the Hub that is not on this machine.
 
     Raises:
-        NodeflowError: NF401 … NF406; NF406 also for a family that can be described but not run yet.
+        NodeflowError: NF401 … NF406.
     """
     from .diffusion.checkpoints.handles import open_model as opened
 
     try:
-        parts = opened(model, variant=variant, dtype=dtype, search_folders=folders(), download=download)
+        return opened(model, variant=variant, dtype=dtype, search_folders=folders(), download=download)
     except NodeflowError as error:
         if missing_ok and error.code == "NF401" and "/" in model and not Path(model).exists():
             return None
         raise
-    if parts.family not in RUNNABLE:
-        raise NodeflowError(
-            "NF406",
-            f"models of the family {parts.family} cannot be run yet",
-            where=str(parts.folder),
-            fix=f"choose one of: {', '.join(RUNNABLE)}",
-        )
-    return parts

@@ -209,11 +209,14 @@ class Conditioning(Value):
         states: Text states, [B, T, D]; of no width, [B, 0, 0], for denoisers that know classes instead.
         pooled: One vector a prompt, [B, D'], where the denoiser wants it.
         labels: Numbers of classes, [B], where the denoiser knows classes.
+        more: What else a denoiser is told, by name, [B, ...] each: "original_size", "aesthetic_score", …; see
+            `nodeflow.diffusion.calling` for the names that it knows.
     """
 
     states: Tensor
     pooled: Tensor | None = None
     labels: Tensor | None = None
+    more: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -314,10 +317,14 @@ class Denoiser(Weights):
     Args:
         space: The latent space it works in.
         size: The (width, height) in pixels it was trained for; (samples, 1) of waves.
+        family: A name in `nodeflow.diffusion.checkpoints.families`; empty = unknown.
+        task: What it was trained to do, by the channels it takes: "paint", "inpaint", "edit", …
     """
 
     space: LatentSpace = field(default_factory=lambda: LatentSpace("pixels", 3, 1))
     size: tuple[int, int] = (0, 0)
+    family: str = ""
+    task: str = "paint"
 
     def sized(self, width: int = 0, height: int = 0) -> tuple[int, int]:
         """(width, height) in pixels, where 0 means the size it was trained for.
@@ -346,9 +353,24 @@ class Autoencoder(Weights):
 
 @dataclass(frozen=True)
 class TextEncoder(Weights):
-    """A text encoder with its tokenizer's folder."""
+    """A text encoder, and those that read the same prompt beside it.
+
+    Args:
+        tokenizer: Its tokenizer's folder.
+        reading: How what all of them say becomes a conditioning; a name in `nodeflow.diffusion.reading`.
+        more: The others, in their order.
+        options: What the model's index says about texts, such as `force_zeros_for_empty_prompt`.
+    """
 
     tokenizer: str = ""
+    reading: str = "clip"
+    more: tuple[TextEncoder, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def all(self) -> tuple[TextEncoder, ...]:
+        """Every encoder that reads the prompt, this one first."""
+        return (self, *self.more)
 
 
 IDENTITIES = ("Pixels", "Waves")

@@ -56,18 +56,19 @@ def require_form(denoiser: Facts, *, waves: bool) -> None:
 
 
 def same_states(conditioning: Facts, denoiser: Facts, port: str) -> None:
-    """Refuse text states of a width that a denoiser cannot attend to.
+    """Refuse text states that a denoiser cannot attend to: of another width, or put together for another family.
 
     Raises:
-        NodeflowError: NF211, naming both widths.
+        NodeflowError: NF211, naming both.
     """
-    have, need = (conditioning or {}).get("width"), (denoiser or {}).get("states")
-    if have and need and have != need:
-        raise NodeflowError(
-            "NF211",
-            f"the {port} text states are {have} wide, the denoiser attends to {need}",
-            fix="use the text encoder of the denoiser's own model",
-        )
+    said, read = conditioning or {}, denoiser or {}
+    fix = "use the text encoder of the denoiser's own model"
+    if said.get("width") and read.get("states") and said["width"] != read["states"]:
+        what = f"the {port} text states are {said['width']} wide, the denoiser attends to {read['states']}"
+        raise NodeflowError("NF211", what, fix=fix)
+    if said.get("reading") and read.get("reading") and said["reading"] != read["reading"]:
+        what = f"the {port} text was read for {said['reading']}, the denoiser was trained with {read['reading']}"
+        raise NodeflowError("NF211", what, fix=fix)
 
 
 def named_layers(text: str) -> list[str]:

@@ -183,7 +183,7 @@ def empty(model: Denoiser, seconds: Seconds = 0.0, batch: Annotated[int, Range(1
         seconds: 0 = the model's own length. Rounded up to what the model can halve; "Trim sound" cuts the rest.
         batch: How many sounds at once.
     """
-    from nodeflow.diffusion.checkpoints.families import wave_length
+    from nodeflow.diffusion.checkpoints.spaces import wave_length
     from nodeflow.diffusion.sounds import empty as emptied
 
     require_form({"kind": model.kind}, waves=True)

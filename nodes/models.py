@@ -3,6 +3,7 @@
 from typing import Annotated, Any, Literal, NamedTuple
 
 from nodeflow import Autoencoder, Denoiser, Path, Range, SchedulerConfig, TextEncoder, node
+from nodeflow.diffusion.checkpoints.families import FAMILIES, known, text_width
 from nodeflow.models import open_model
 
 from ._fits import attention_blocks
@@ -26,8 +27,7 @@ class Parts(NamedTuple):
 
 def _content(model: str, variant: str) -> list[str]:
     parts = open_model(model, variant=variant)
-    handles = (parts.denoiser, parts.autoencoder, parts.text_encoder)
-    return [str(parts.folder), *(handle.digest for handle in handles if handle)]
+    return [str(parts.folder), *(handle.digest for handle in parts.networks)]
 
 
 def _facts(model: str | None, variant: str | None, **_: Any) -> dict[str, Any]:
@@ -37,21 +37,35 @@ def _facts(model: str | None, variant: str | None, **_: Any) -> dict[str, Any]:
     if parts is None:
         return {}
     space = {field: getattr(parts.denoiser.space, field) for field in ("name", "channels", "factor")}
-    states = parts.denoiser.config.get("cross_attention_dim") if parts.text_encoder else None
-    width = parts.text_encoder.config.get("hidden_size") if parts.text_encoder else None
-    blocks = attention_blocks({"_class_name": parts.denoiser.kind, **parts.denoiser.config})
     return {
         "denoiser": {
             "family": parts.family,
+            "task": parts.denoiser.task,
             "kind": parts.denoiser.kind,
             "space": space,
-            "states": states,
-            "attention": blocks,
+            "attention": attention_blocks({"_class_name": parts.denoiser.kind, **parts.denoiser.config}),
+            **_texts_read(parts.denoiser),
         },
         "autoencoder": {"space": space, "media": parts.autoencoder.media},
         "scheduler": dict(parts.scheduler.config),
-        "text_encoder": {"width": width} if parts.text_encoder else {"absent": parts.family},
+        "text_encoder": _texts_written(parts.text_encoder) if parts.text_encoder else {"absent": parts.family},
     }
+
+
+def _texts_read(denoiser: Denoiser) -> dict[str, Any]:
+    """How wide the text states are that a denoiser attends to, and how they are put together."""
+    family = known(denoiser.family)
+    if family is None or family.texts is None:
+        return {}
+    width = denoiser.config.get(family.width)
+    return {"states": width if isinstance(width, int) else None, "reading": family.texts.reading}
+
+
+def _texts_written(encoder: TextEncoder) -> dict[str, Any]:
+    """How wide the text states are that encoders write together, and how they are put together."""
+    family = next(one for one in FAMILIES if one.texts and one.texts.reading == encoder.reading)
+    width = text_width(family.texts, [one.config for one in encoder.all]) if family.texts else None
+    return {"width": width, "reading": encoder.reading}
 
 
 @node("model/load", title="Load model", waits=True, fingerprint=_content, describe=_facts)

@@ -13,7 +13,7 @@ def _facts(text_encoder: dict[str, Any] | None, **_: Any) -> dict[str, Any]:
             f"a model of the kind {facts['absent']} takes no text",
             fix="remove the prompt, or choose another model",
         )
-    return {"conditioning": {"width": facts.get("width")}}
+    return {"conditioning": {name: facts.get(name) for name in ("width", "reading")}}
 
 
 @node("text/encode", title="Encode text", describe=_facts)
@@ -33,12 +33,9 @@ def encode(
             empty prompt, "none" takes brackets as text.
         clip_skip: Layers to leave out at the end of the encoder.
     """
-    from nodeflow.diffusion.checkpoints.tokenizer import load_tokenizer
-    from nodeflow.diffusion.text import encode as encoded
+    from nodeflow.diffusion.reading import Prompts, conditioning
 
-    tokenizer = load_tokenizer(text_encoder)
-    with run.weights(text_encoder) as net:
-        return encoded([text], tokenizer, net, weighting=weighting, skip=clip_skip)
+    return conditioning(text_encoder, Prompts([text], weighting, clip_skip), run.weights)
 
 
 @node("text/class", title="Class")

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..errors import NodeflowError
 from ..values import Conditioning, Guidance, Latent, Schedule, moved
+from .calling import completed
 from .guidance import NEGATIVE, POSITIVE, Guided, built, network, prompts_wanted
 from .sampling import Sampled, Standing, begin_at, call_of, sample, seeds
 from .schedulers import Noise, Solver, State
@@ -15,6 +16,9 @@ from .scheduling import bound
 
 Keep = Callable[[int, int, Callable[[], object]], None]
 """Called with (calls done, calls in all, a function that makes what the run could go on from)."""
+
+PROMPTED = ("cross_attention_dim", "joint_attention_dim")
+"""Keys of configurations that say that a network follows a prompt."""
 
 Report = Callable[[int, int, object], None]
 """Called after each model call with (calls done, calls in all, the clean latent as estimated so far)."""
@@ -62,7 +66,7 @@ def denoise(
             step is left; NF414 parts do not fit; NF506 a value is not finite.
     """
     device = str(next(net.parameters()).device)
-    if positive is None and net.config.get("cross_attention_dim"):
+    if positive is None and any(net.config.get(key) for key in PROMPTED):
         raise NodeflowError("NF203", "the denoiser follows a prompt; there is none", where="positive", fix="wire one")
     solver = bound(schedule)
     guidance = guidance or Guidance()
@@ -76,9 +80,10 @@ def denoise(
         if report is not None:
             report(done, total, None if state.estimate is None else replace(latent, data=state.estimate))
 
+    prompts = moved(completed(net, given, latent), device)
     more = {name: network(other) for name, other in (others or {}).items()}
     return sample(
-        Guided(network(net), moved(given, device), built(guidance), others=more),
+        Guided(network(net), prompts, built(guidance), others=more),
         moved(latent, device),
         solver,
         noise,

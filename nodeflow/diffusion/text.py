@@ -63,6 +63,7 @@ def encode(
     *,
     weighting: Weighting = "a1111",
     skip: int = 0,
+    normalised: bool = True,
     windows: int | None = None,
 ) -> Conditioning:
     """Encode prompts.
@@ -75,7 +76,8 @@ def encode(
         encoder: A CLIP text model: called with token numbers [N, 77], it gives `last_hidden_state` [N, 77, D],
             `hidden_states` and `pooler_output` (or `text_embeds`, which is preferred); has `final_layer_norm`.
         weighting: The dialect of the prompts.
-        skip: Take the states of so many layers before the last, normalised ("CLIP skip"; 0 = the last layer).
+        skip: Take the states of so many layers before the last ("CLIP skip"; 0 = the last layer).
+        normalised: Bring skipped states through the final normalisation; SDXL reads them as they are.
         windows: Read at most so many windows and leave off the rest; None = all.
 
     Returns:
@@ -87,12 +89,12 @@ def encode(
     """
     own = [read(text, tokenizer, weighting)[:windows] for text in texts]
     batch, longest = len(own), max(map(len, own))
-    frame = _Frame(tokenizer)
+    frame, layer = _Frame(tokenizer), (skip, normalised)
     all_windows = [window for mine in own for window in [*mine, *([[]] * (longest - len(mine)))]]
-    states, pooled = _states(encoder, torch.tensor([frame.ids(window) for window in all_windows]), skip)
+    states, pooled = _states(encoder, torch.tensor([frame.ids(window) for window in all_windows]), layer)
     weights = torch.tensor([frame.weights(window) for window in all_windows]).to(states)[..., None]
     if weighting == "comfy" and (weights != 1).any():
-        empty, _ = _states(encoder, torch.tensor([frame.ids([])]), skip)
+        empty, _ = _states(encoder, torch.tensor([frame.ids([])]), layer)
         states = torch.where(weights == 1, states, torch.lerp(empty, states, weights))
     elif weighting == "a1111":
         states = _emphasised(states, weights)
@@ -189,8 +191,12 @@ class _Frame:
         return weights + [1.0] * (self.length - len(weights))
 
 
-def _states(encoder: Any, ids: Tensor, skip: int) -> tuple[Tensor, Tensor | None]:
-    """Windows [N, 77] to states [N, 77, D] and pooled states [N, D'], float32: weights would lose digits in less."""
+def _states(encoder: Any, ids: Tensor, layer: tuple[int, bool]) -> tuple[Tensor, Tensor | None]:
+    """Windows [N, 77] to states [N, 77, D] and pooled states [N, D'], float32: weights would lose digits in less.
+
+    Args:
+        layer: How many layers before the last to take, and whether to normalise their states.
+    """
     table = next((m for name, m in encoder.named_modules() if name.endswith("token_embedding")), None)
     if table is not None and ids.max() >= table.num_embeddings:
         raise NodeflowError(
@@ -199,10 +205,12 @@ def _states(encoder: Any, ids: Tensor, skip: int) -> tuple[Tensor, Tensor | None
             fix="use the tokenizer that belongs to the text encoder",
         )
     said = encoder(ids.to(next(encoder.parameters()).device), output_hidden_states=True)
-    layers = len(said.hidden_states) - 1
+    (skip, normalised), layers = layer, len(said.hidden_states) - 1
     if not 0 <= skip < layers:
         raise NodeflowError("NF205", f"cannot skip {skip} layers of a text encoder that has {layers}")
-    states = encoder.final_layer_norm(said.hidden_states[-1 - skip]) if skip else said.last_hidden_state
+    states = said.hidden_states[-1 - skip] if skip else said.last_hidden_state
+    if skip and normalised:
+        states = encoder.final_layer_norm(states)
     pooled = getattr(said, "text_embeds", None)
     if pooled is None:
         pooled = said.pooler_output

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from nodeflow.diffusion import schedulers, sounds
 from nodeflow.diffusion.checkpoints import open_model
-from nodeflow.diffusion.checkpoints.families import wave_length
 from nodeflow.diffusion.checkpoints.load import load_weights
+from nodeflow.diffusion.checkpoints.spaces import wave_length
 from nodeflow.diffusion.checkpoints.tokenizer import load_tokenizer
 from nodeflow.diffusion.guidance import ClassifierFree, Guided, Rescaled, network, unguided
 from nodeflow.diffusion.latents import blanked, empty, to_image, to_latent, with_mask

@@ -1,145 +1,207 @@
-"""What kind of model the configurations describe: its family, latent space and size. Pure functions of plain data."""
+"""The families of models, one entry each: how one is recognised, what it consists of, how it is used.
+
+A family is what its denoiser was trained with: a kind of network, text encoders, a latent space. Its *task* is told by
+the channels its denoiser takes: SD 1 that paints, repaints (inpaint) or edits is one family, and one adapter fits all.
+The first entry that fits a model is its family, so special ones stand before general ones. Plain data, no torch.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from nodeflow.errors import NodeflowError
-from nodeflow.values import LatentSpace
 
-PIXELS = LatentSpace("pixels", 3, 1)
-KNOWN_SPACES = {
-    (4, 8, 0.18215, 0.0): "sd1",
-    (4, 8, 0.13025, 0.0): "sdxl",
-    (16, 8, 1.5305, 0.0609): "sd3",
-    (16, 8, 0.3611, 0.1159): "flux",
-}
-"""(channels, factor, scale, shift) of autoencoders whose latents many models share."""
-_DEFAULT_SCALE = 0.18215
-WAVE_DENOISER = "UNet1DModel"
-"""Works on waves themselves."""
 SOUND = ("SpectrogramAutoencoder",)
 """Autoencoders of sounds. A denoiser on their latents makes the family "sound", whatever its own form."""
+DENOISERS = ("unet", "transformer")
+"""The names that a denoiser has among the components of a model."""
+AUTOENCODERS = ("vae", "vqvae")
+WAVE_DENOISER = "UNet1DModel"
+"""Works on waves themselves."""
 
 
-def family(denoiser: str, config: Mapping[str, Any], space: LatentSpace) -> str:
-    """The family of a denoiser: "sd1", "sd2", "sdxl", "sdxl-refiner", "sd-inpaint", "ldm", "pixels" or "waves".
-
-    SD 2 differs from SD 1 by linear projections around its transformers; the families that repaint take the mask
-    and the masked picture as channels besides the latent.
+@dataclass(frozen=True)
+class Texts:
+    """How a family reads prompts.
 
     Args:
-        denoiser: Its class name.
-        config: Its configuration.
-        space: The latent space of the autoencoder beside it.
+        components: Its text encoders by the names they have among the components, in their order.
+        reading: How what they say is put together; a name in `nodeflow.diffusion.reading`.
+        states: Whose states the denoiser attends to; "sum" = all of them side by side.
+        optional: Those that a model may lack.
+    """
+
+    components: tuple[str, ...] = ("text_encoder",)
+    reading: str = "clip"
+    states: Literal["first", "last", "sum"] = "first"
+    optional: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Family:
+    """What the models of a family have in common.
+
+    Args:
+        name: As users see it.
+        denoisers: Class names of its denoiser.
+        autoencoders: Class names of its autoencoder; "" = may have none and works on pixels or waves themselves.
+        when: Keys of the denoiser's configuration and the values they may have; a missing key is None.
+        lacks: Components that its models do not have, where that tells it from another family.
+        texts: How it reads prompts; None = it does not.
+        tasks: By name (n, m): a denoiser that takes n C + m channels, C those of the latent, does this.
+        width: The key of the configuration that says how wide the text states are.
+        size: (width, height) in pixels that it was trained for where the configuration does not say.
+        guidance: What a guidance number means: a scale of classifier-free guidance, or a number that the denoiser is
+            told ("embedded").
+        scheduler: Its published scheduler, for files that bring none.
+        pipeline: The class name that `model_index.json` names.
+    """
+
+    name: str
+    denoisers: tuple[str, ...]
+    autoencoders: tuple[str, ...] = ("AutoencoderKL",)
+    when: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    lacks: tuple[str, ...] = ()
+    texts: Texts | None = None
+    tasks: Mapping[str, tuple[int, int]] = field(default_factory=lambda: {"paint": (1, 0)})
+    width: str = "cross_attention_dim"
+    size: tuple[int, int] = (0, 0)
+    guidance: Literal["classifier-free", "embedded"] = "classifier-free"
+    scheduler: Mapping[str, Any] = field(default_factory=dict)
+    pipeline: str = "DiffusionPipeline"
+
+    def fits(self, kind: str, config: Mapping[str, Any], components: Mapping[str, str]) -> bool:
+        """Whether a model of these parts belongs to it; see `recognised`."""
+        return (
+            kind in self.denoisers
+            and _autoencoder(components) in self.autoencoders
+            and not any(name in components for name in self.lacks)
+            and all(config.get(key) in values for key, values in self.when.items())
+        )
+
+    def task(self, config: Mapping[str, Any], channels: int) -> str:
+        """What a denoiser of this configuration does on latents of so many channels.
+
+        Raises:
+            NodeflowError: NF406, no denoiser of this family takes so many.
+        """
+        takes = config.get("in_channels", channels)
+        known = {n * channels + m: task for task, (n, m) in self.tasks.items()}
+        if takes not in known:
+            ways = " or ".join(f"{count} ({task})" for count, task in known.items())
+            raise NodeflowError(
+                "NF406",
+                f"a denoiser of {takes} channels on latents of {channels} is not supported",
+                where="config.json",
+                fix=f"choose a {self.name} model whose denoiser takes {ways}",
+            )
+        return known[takes]
+
+
+_UNET = ("UNet2DConditionModel",)
+_REPAINTS = {"paint": (1, 0), "inpaint": (2, 1), "edit": (2, 0)}
+_SD_NOISE = {
+    "num_train_timesteps": 1000, "beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012,
+    "steps_offset": 1, "clip_sample": False, "set_alpha_to_one": False, "prediction_type": "epsilon",
+}  # fmt: skip
+_PNDM = {"_class_name": "PNDMScheduler", **_SD_NOISE, "skip_prk_steps": True}
+_EULER = {"_class_name": "EulerDiscreteScheduler", **_SD_NOISE, "timestep_spacing": "leading"}
+_XL = {"addition_embed_type": ("text_time",)}
+
+FAMILIES: tuple[Family, ...] = (
+    Family("waves", (WAVE_DENOISER,), ("",), pipeline="DanceDiffusionPipeline"),
+    Family("sound", (*_UNET, "UNet2DModel"), SOUND, texts=Texts()),
+    Family("pixels", ("UNet2DModel",), ("",), pipeline="DDPMPipeline"),
+    Family("ldm", ("UNet2DModel",), ("AutoencoderKL",), pipeline="DDPMPipeline"),
+    Family(
+        "sdxl-refiner", _UNET, when=_XL, lacks=("text_encoder",), texts=Texts(("text_encoder_2",), "sdxl-refiner"),
+        tasks=_REPAINTS, scheduler=_EULER, pipeline="StableDiffusionXLImg2ImgPipeline",
+    ),
+    Family(
+        "sdxl", _UNET, when=_XL, texts=Texts(("text_encoder", "text_encoder_2"), "sdxl", "sum"), tasks=_REPAINTS,
+        scheduler=_EULER, pipeline="StableDiffusionXLPipeline",
+    ),
+    Family(
+        "sd2", _UNET, ("AutoencoderKL", ""), when={"addition_embed_type": (None,), "use_linear_projection": (True,)},
+        texts=Texts(), tasks=_REPAINTS, scheduler=_PNDM, pipeline="StableDiffusionPipeline",
+    ),
+    Family(
+        "sd1", _UNET, ("AutoencoderKL", ""), when={"addition_embed_type": (None,)}, texts=Texts(), tasks=_REPAINTS,
+        scheduler=_PNDM, pipeline="StableDiffusionPipeline",
+    ),
+)  # fmt: skip
+
+TEXT_ENCODERS = tuple(dict.fromkeys(name for one in FAMILIES if one.texts for name in one.texts.components))
+"""The names that text encoders have among the components of a model."""
+
+
+def known(name: str) -> Family | None:
+    """The family of this name."""
+    return next((family for family in FAMILIES if family.name == name), None)
+
+
+def recognised(kind: str, config: Mapping[str, Any], components: Mapping[str, str]) -> Family:
+    """The family of a model.
+
+    Args:
+        kind: The class name of its denoiser.
+        config: The denoiser's configuration.
+        components: The class names of all its parts, by their names ("vae", "text_encoder", …).
 
     Raises:
         NodeflowError: NF406, we know no such model.
     """
-    if denoiser == WAVE_DENOISER:
-        if space.channels != config.get("out_channels", space.channels):
-            raise NodeflowError("NF406", "a denoiser of waves that gives more channels than it takes is not supported")
-        return "waves"
-    if denoiser == "UNet2DModel":
-        return "pixels" if space.name == "pixels" else "ldm"
-    if denoiser != "UNet2DConditionModel":
-        raise NodeflowError("NF406", f"models around a {denoiser} are not supported", fix="choose an SD or DDPM model")
-    channels = config.get("in_channels", 4)
-    if channels == 2 * space.channels + 1:
-        return "sd-inpaint"
-    if channels != space.channels:
-        raise NodeflowError(
-            "NF406",
-            f"a denoiser of {channels} channels on latents of {space.channels} is not supported",
-            fix=f"choose one of {space.channels} or, for repainting, {2 * space.channels + 1} channels",
-        )
-    if config.get("addition_embed_type") == "text_time":
-        return "sdxl-refiner" if config.get("cross_attention_dim") == 1280 else "sdxl"
-    return "sd2" if config.get("use_linear_projection") else "sd1"
+    require_known(kind)
+    found = next((family for family in FAMILIES if family.fits(kind, config, components)), None)
+    if found is None:
+        beside = _autoencoder(components) or "no autoencoder"
+        raise NodeflowError("NF406", f"a {kind} of this form beside {beside} is no model that we know",
+                            fix="choose a model of a known family")  # fmt: skip
+    return found
 
 
-def latent_space(config: Mapping[str, Any], digest: str) -> LatentSpace:
-    """The space an autoencoder of this configuration encodes into.
-
-    Args:
-        config: Of an `AutoencoderKL` or kin.
-        digest: Of its weights; names the space when it is none of the known ones.
-    """
-    levels = len(config.get("block_out_channels") or (64,))
-    channels, factor = config.get("latent_channels", 4), config.get("patch_size") or 2 ** (levels - 1)
-    scale = float(config.get("scaling_factor") or _DEFAULT_SCALE)
-    shift = float(config.get("shift_factor") or 0.0)
-    name = KNOWN_SPACES.get((channels, factor, scale, shift), digest[:12])
-    return LatentSpace(name, channels, factor, scale, shift)
+def require_known(kind: str) -> None:
+    """Refuse a denoiser of a class that no family has: NF406."""
+    if not any(kind in family.denoisers for family in FAMILIES):
+        names = ", ".join(family.name for family in FAMILIES)
+        raise NodeflowError("NF406", f"models around a {kind} are not supported", fix=f"choose a model of {names}")
 
 
-def wave_space(config: Mapping[str, Any]) -> LatentSpace:
-    """The space of a denoiser that works on waves themselves, by their rate.
-
-    Raises:
-        NodeflowError: NF406, the configuration does not say the rate.
-    """
-    rate = config.get("sample_rate")
-    if not isinstance(rate, int) or rate < 1:
-        raise NodeflowError("NF406", f"sample_rate is {rate!r}, so the model does not say what its waves are",
-                            where="config.json", fix="write samples a second there")  # fmt: skip
-    return LatentSpace(f"waves-{rate}", config.get("in_channels", 2), 1)
+def text_width(texts: Texts, configs: Sequence[Mapping[str, Any]]) -> int | None:
+    """How wide the text states are that encoders of these configurations give together; None = unknown."""
+    if len(configs) < len(texts.components) and texts.states != "first":
+        return None
+    widths = [config.get("hidden_size") or config.get("d_model") for config in configs]
+    chosen = {"first": widths[:1], "last": widths[-1:], "sum": widths}[texts.states]
+    return sum(width for width in chosen if width) if all(chosen) and chosen else None
 
 
-def wave_length(config: Mapping[str, Any], seconds: float = 0.0) -> int:
-    """Samples of the waves that a denoiser takes for so many seconds, rounded up to what it can halve.
-
-    Args:
-        config: Its configuration, with a rate.
-        seconds: 0 = as long as it was trained for.
-
-    Raises:
-        NodeflowError: NF414, so short a wave cannot be halved so often.
-    """
-    cell, rate = 2 ** len(config.get("block_out_channels") or (32, 32, 64)), config["sample_rate"]
-    samples = round(seconds * rate) if seconds else config.get("sample_size", 65536)
-    if samples < 3 * cell:
-        raise NodeflowError("NF414", f"{samples} samples are too few for the model, which halves them to pieces",
-                            where="seconds", fix=f"make it {3 * cell / rate:.3g} s or more")  # fmt: skip
-    return -(-samples // cell) * cell
-
-
-def pixel_space(config: Mapping[str, Any]) -> LatentSpace:
-    """The space of a denoiser that works on pictures themselves."""
-    channels = config.get("in_channels", PIXELS.channels)
-    return LatentSpace(PIXELS.name, channels, PIXELS.factor)
-
-
-def trained_size(config: Mapping[str, Any], space: LatentSpace) -> tuple[int, int]:
-    """(width, height) in pixels of the pictures a denoiser was trained on; (0, 0) when it does not say."""
-    match config.get("sample_size"):
-        case int(edge):
-            height = width = edge
-        case [int(height), int(width)]:
-            pass
-        case _:
-            return 0, 0
-    return width * space.factor, height * space.factor
-
-
-def require_fit(denoiser: Mapping[str, Any], text_widths: int) -> None:
+def require_fit(family: Family, denoiser: Mapping[str, Any], configs: Sequence[Mapping[str, Any]]) -> None:
     """Refuse a denoiser that reads texts of another width than its text encoders write.
 
     Args:
-        denoiser: Its configuration.
-        text_widths: `hidden_size` of the text encoder, or the sum of several.
+        family: Of the model.
+        denoiser: The denoiser's configuration.
+        configs: Those of its text encoders, in their order.
 
     Raises:
         NodeflowError: NF404.
     """
-    width = denoiser.get("cross_attention_dim", text_widths)
-    if isinstance(width, int) and width != text_widths and denoiser.get("encoder_hid_dim") is None:
+    written = text_width(family.texts, configs) if family.texts else None
+    width = denoiser.get(family.width, written)
+    if written and isinstance(width, int) and width != written and denoiser.get("encoder_hid_dim") is None:
         raise NodeflowError(
             "NF404",
-            f"the denoiser reads text states of {width} numbers, but the text encoder writes {text_widths}",
-            fix="choose a text encoder and a denoiser of one model",
+            f"the denoiser reads text states of {width} numbers, but the text encoders write {written}",
+            fix="choose text encoders and a denoiser of one model",
         )
+
+
+def _autoencoder(components: Mapping[str, str]) -> str:
+    """The class name of a model's autoencoder; empty = it has none."""
+    return next((components[name] for name in AUTOENCODERS if name in components), "")
 
 
 def describe_keys(names: list[str]) -> tuple[str, bool]:

@@ -12,7 +12,7 @@ from typing import Any
 from nodeflow.errors import Fault, NodeflowError
 from nodeflow.values import Autoencoder, Denoiser, SchedulerConfig, TextEncoder, Weights
 
-from . import families, hub
+from . import families, hub, spaces
 from .files import STEMS, weight_files
 from .headers import read_header
 from .identity import digest
@@ -26,21 +26,27 @@ class ModelParts:
 
     Args:
         folder: Where it is.
-        family: "sd1", "sd2", "sd-inpaint", "sdxl", "sdxl-refiner", "ldm", "pixels", "sound" or "waves".
-        denoiser: Its UNet or transformer, with its latent space and trained size.
+        denoiser: Its UNet or transformer, with its family, latent space and trained size.
         autoencoder: Kind "Pixels" or "Waves" for models without one.
-        text_encoder: None for models that take no text.
-        text_encoder_2: The second one, where the family has two.
+        text_encoder: With those beside it, where the family has several; None for models that take no text.
         scheduler: As published with the model.
     """
 
     folder: Path
-    family: str
     denoiser: Denoiser
     autoencoder: Autoencoder
     text_encoder: TextEncoder | None
-    text_encoder_2: TextEncoder | None
     scheduler: SchedulerConfig
+
+    @property
+    def family(self) -> str:
+        """The name of its family; see `families`."""
+        return self.denoiser.family
+
+    @property
+    def networks(self) -> tuple[Weights, ...]:
+        """Every network that it consists of."""
+        return (self.denoiser, self.autoencoder, *(self.text_encoder.all if self.text_encoder else ()))
 
 
 def open_model(
@@ -87,18 +93,17 @@ def facts(model: str, *, variant: str = "", search_folders: Iterable[Path] = ())
     """What `check` and `models` say about a model, as plain data. Nothing is downloaded.
 
     Returns:
-        `family`, `folder`, `denoiser`, `autoencoder`, `text_encoder` (class names, None where absent), `scheduler`,
-        `space` (name, channels, factor, scale, shift), `size` (width, height), `parameters`, `bytes`, `formats`
-        (the number formats in the files).
+        `family`, `task`, `folder`, `denoiser`, `autoencoder`, `text_encoder` (class names, None where absent),
+        `scheduler`, `space` (name, channels, factor, scale, shift), `size` (width, height), `parameters`, `bytes`,
+        `formats` (the number formats in the files).
 
     Raises:
         NodeflowError: As `open_model`.
     """
     parts = open_model(model, variant=variant, search_folders=search_folders, download=False)
-    networks = [part for part in (parts.denoiser, parts.autoencoder, parts.text_encoder, parts.text_encoder_2) if part]
     tensors = [
         tensor
-        for network in networks
+        for network in parts.networks
         if network.folder
         for path in files_of(network)
         for tensor in read_header(path).tensors.values()
@@ -106,6 +111,7 @@ def facts(model: str, *, variant: str = "", search_folders: Iterable[Path] = ())
     space = parts.denoiser.space
     return {
         "family": parts.family,
+        "task": parts.denoiser.task,
         "folder": str(parts.folder),
         "denoiser": parts.denoiser.kind,
         "autoencoder": parts.autoencoder.kind,
@@ -131,68 +137,68 @@ def files_of(handle: Weights) -> tuple[Path, ...]:
 
 def _open(folder: Path, variant: str, dtype: str) -> ModelParts:
     layout = read_layout(folder)
-    _require_parts(layout)
-    read = _read_all(layout, variant, dtype)
-    unet = read["unet"]
-    autoencoder = _autoencoder(read["vae"]) if "vae" in read else _identity(unet, dtype)
+    place = _denoiser(layout)
+    read = _read_all(layout, (place, *families.AUTOENCODERS, *families.TEXT_ENCODERS), variant, dtype)
+    denoiser = read[place]
+    kinds = {name: component.kind for name, component in layout.components.items()}
+    family = families.recognised(denoiser["kind"], denoiser["config"], kinds)
+    coder = next((read[name] for name in families.AUTOENCODERS if name in read), None)
+    autoencoder = _identity(denoiser, dtype) if coder is None else _autoencoder(coder)
     space = autoencoder.space
-    sound = autoencoder.kind in families.SOUND
-    family = "sound" if sound else families.family(unet["kind"], unet["config"], space)
-    waves = family == "waves"
-    size = (families.wave_length(unet["config"]), 1) if waves else families.trained_size(unet["config"], space)
-    texts = [_text_encoder(layout, name, read[name]) for name in _TEXT_ENCODERS if name in read]
-    _require_texts(folder, family, [text.config for text in texts], unet["config"])
     scheduler = layout.components["scheduler"]
     return ModelParts(
         folder=folder,
-        family=family,
-        denoiser=Denoiser(**unet, space=space, size=size),
+        denoiser=Denoiser(
+            **denoiser,
+            space=space,
+            size=spaces.trained_size(denoiser["kind"], denoiser["config"], space, family.size),
+            family=family.name,
+            task=family.task(denoiser["config"], space.channels),
+        ),
         autoencoder=autoencoder,
-        text_encoder=texts[0] if texts else None,
-        text_encoder_2=texts[1] if len(texts) > 1 else None,
+        text_encoder=_texts(layout, family, read),
         scheduler=SchedulerConfig({"_class_name": scheduler.kind, **scheduler.config()}),
     )
 
 
 def _autoencoder(read: Mapping[str, Any]) -> Autoencoder:
     handle = Autoencoder(**read)
-    space = families.latent_space(handle.config, digest(files_of(handle), timed=False))
+    space = spaces.latent_space(handle.config, digest(files_of(handle), timed=False))
     return replace(handle, space=space, media="audio" if handle.kind in families.SOUND else "image")
 
 
-def _identity(unet: Mapping[str, Any], dtype: str) -> Autoencoder:
+def _identity(denoiser: Mapping[str, Any], dtype: str) -> Autoencoder:
     """What stands for the autoencoder of a denoiser that works on pictures or waves themselves."""
-    config = unet["config"]
-    if unet["kind"] != families.WAVE_DENOISER:
-        return Autoencoder("", "Pixels", {}, "", dtype, space=families.pixel_space(config))
-    space = families.wave_space(config)
+    config = denoiser["config"]
+    if denoiser["kind"] != families.WAVE_DENOISER:
+        return Autoencoder("", "Pixels", {}, "", dtype, space=spaces.pixel_space(config))
+    space = spaces.wave_space(config)
     what = {"in_channels": space.channels, "sample_rate": config["sample_rate"]}
     return Autoencoder("", "Waves", what, "", dtype, space=space, media="audio")
 
 
-_TEXT_ENCODERS = ("text_encoder", "text_encoder_2")
-_TEXTS_OF = {"sd1": 1, "sd2": 1, "sd-inpaint": 1, "sdxl": 2, "sdxl-refiner": 1, "sound": 1}
-"""How many text encoders a family has; the others have none."""
-
-
-def _require_parts(layout: Layout) -> None:
-    if "unet" not in layout.components:
+def _denoiser(layout: Layout) -> str:
+    """The name of the denoiser among a model's components; refuses a model without one or without a scheduler."""
+    found = next((name for name in families.DENOISERS if name in layout.components), None)
+    if found is None:
         parts = ", ".join(layout.components) or "nothing"
-        other = layout.components.get("transformer")
-        code, why = ("NF406", f"models around a {other.kind} are not supported") if other else (
-            "NF404", f"the model has no denoiser, it consists of {parts}")  # fmt: skip
         raise NodeflowError(
-            code, why, where=str(layout.folder), fix="choose a Stable Diffusion, DDPM or Dance Diffusion model"
+            "NF404",
+            f"the model has no denoiser, it consists of {parts}",
+            where=str(layout.folder),
+            fix="choose a whole model",
         )
+    families.require_known(layout.components[found].kind)
     if "scheduler" not in layout.components:
         raise NodeflowError("NF401", f"the model has no {SCHEDULER_CONFIG}", where=str(layout.folder))
+    return found
 
 
-def _read_all(layout: Layout, variant: str, dtype: str) -> dict[str, dict[str, Any]]:
-    """The fields of a `Weights` for each network of a model; all faults of all networks at once."""
+def _read_all(layout: Layout, names: Iterable[str], variant: str, dtype: str) -> dict[str, dict[str, Any]]:
+    """The fields of a `Weights` for each network of these names; all faults of all networks at once."""
     read: dict[str, dict[str, Any]] = {}
     faults: list[Fault] = []
-    for name in ("unet", "vae", *_TEXT_ENCODERS):
+    for name in names:
         if name in layout.components:
             try:
                 read[name] = _read(layout.components[name], variant, dtype)
@@ -220,21 +226,28 @@ def _read(component: Component, variant: str, dtype: str) -> dict[str, Any]:
     }
 
 
+def _texts(layout: Layout, family: families.Family, read: Mapping[str, Mapping[str, Any]]) -> TextEncoder | None:
+    """The text encoders of a model, the others behind the first."""
+    texts = family.texts
+    if texts is None:
+        return None
+    there = [name for name in texts.components if name in read]
+    if missing := [name for name in texts.components if name not in read and name not in texts.optional]:
+        raise NodeflowError(
+            "NF404",
+            f"a model of the family {family.name} needs {len(texts.components)} text encoders, {len(there)} are here",
+            where=str(layout.folder),
+            fix=f"download the whole model, {' and '.join(missing)} included",
+        )
+    handles = [_text_encoder(layout, name, read[name]) for name in there]
+    denoiser = next(read[name] for name in families.DENOISERS if name in read)
+    families.require_fit(family, denoiser["config"], [handle.config for handle in handles])
+    options = {key: value for key, value in layout.options.items() if not key.startswith("_")}
+    return replace(handles[0], reading=texts.reading, more=tuple(handles[1:]), options=options)
+
+
 def _text_encoder(layout: Layout, name: str, read: Mapping[str, Any]) -> TextEncoder:
-    tokenizer = layout.components.get(name.replace("text_encoder", "tokenizer"))
+    tokenizer = layout.components.get(name.replace("text_encoder", "tokenizer"), layout.components.get("tokenizer"))
     if tokenizer is None:
         raise NodeflowError("NF408", f"the {name} has no tokenizer", where=str(layout.folder))
     return TextEncoder(**read, tokenizer=str(tokenizer.folder))
-
-
-def _require_texts(folder: Path, family: str, texts: list[Mapping[str, Any]], denoiser: Mapping[str, Any]) -> None:
-    needed = _TEXTS_OF.get(family, 0)
-    if len(texts) < needed:
-        raise NodeflowError(
-            "NF404",
-            f"a model of the family {family} needs {needed} text encoders, {len(texts)} are here",
-            where=str(folder),
-            fix="download the whole model",
-        )
-    if needed:
-        families.require_fit(denoiser, sum(text.get("hidden_size", 0) for text in texts))

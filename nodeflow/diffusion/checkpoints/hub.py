@@ -12,11 +12,11 @@ from pathlib import Path
 
 from nodeflow.errors import NodeflowError
 
+from .families import AUTOENCODERS, DENOISERS, TEXT_ENCODERS
 from .files import STEMS, choose_weights, shard_names
 
 FOLDERS = (
-    "", "unet", "transformer", "vae", "vqvae", "scheduler",
-    "text_encoder", "text_encoder_2", "text_encoder_3", "tokenizer", "tokenizer_2", "tokenizer_3",
+    "", *DENOISERS, *AUTOENCODERS, "scheduler", *TEXT_ENCODERS, "tokenizer", "tokenizer_2", "tokenizer_3",
 )  # fmt: skip
 """The folders of a repository that we use: not the safety checker, nor weights for other programs."""
 _SMALL = (".json", ".txt", ".model")
@@ -89,7 +89,7 @@ def wanted(names: Iterable[str], variant: str = "") -> list[str]:
         folder, _, file = name.rpartition("/")
         if folder in FOLDERS:
             folders[folder].append(file)
-    if "unet" in folders:
+    if folders.keys() & set(DENOISERS):
         folders[""] = [file for file in folders[""] if file.endswith(".json")]
     chosen = []
     for folder, files in folders.items():

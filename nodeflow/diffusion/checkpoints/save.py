@@ -18,6 +18,7 @@ from nodeflow.atomic import atomic_path, atomic_write
 from nodeflow.errors import NodeflowError
 from nodeflow.values import Autoencoder, Denoiser, SchedulerConfig, TextEncoder, Weights
 
+from .families import known
 from .files import STEMS
 from .handles import files_of
 from .identity import digest
@@ -25,12 +26,6 @@ from .layout import INDEX, SCHEDULER_CONFIG
 from .load import load_weights
 
 W = TypeVar("W", bound=Weights)
-
-_PIPELINES = {
-    ("UNet2DConditionModel", True): "StableDiffusionPipeline",
-    ("UNet2DModel", False): "DDPMPipeline",
-    ("UNet1DModel", False): "DanceDiffusionPipeline",
-}
 
 
 def save_network(
@@ -78,26 +73,47 @@ def save_model(
     Raises:
         NodeflowError: NF108, the folder cannot be written; NF401 and others, as loading the networks raises.
     """
-    parts: dict[str, Weights] = {"unet": denoiser}
+    parts: dict[str, Weights] = {_component(denoiser): denoiser}
     if autoencoder is not None and not autoencoder.identity:
         parts["vae"] = autoencoder
-    if text_encoder is not None:
-        parts["text_encoder"] = text_encoder
+    encoders = _encoders(denoiser, text_encoder)
+    index: dict[str, Any] = {"_class_name": _pipeline(denoiser, text_encoder)}
     formats = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
-    index: dict[str, Any] = {
-        "_class_name": _PIPELINES.get((denoiser.kind, text_encoder is not None), "DiffusionPipeline")
-    }
-    for name, handle in parts.items():
+    for name, handle in {**parts, **encoders}.items():
         net = load_weights(handle)
         save_network(folder / name, handle.kind, handle.config, net.state_dict(), formats[dtype])
         index[name] = ["transformers" if isinstance(handle, TextEncoder) else "diffusers", handle.kind]
     write_json(folder / "scheduler" / SCHEDULER_CONFIG, scheduler.config)
     index["scheduler"] = ["diffusers", scheduler.config["_class_name"]]
-    if text_encoder is not None:
-        shutil.copytree(text_encoder.tokenizer, folder / "tokenizer", dirs_exist_ok=True)
-        index["tokenizer"] = ["transformers", "CLIPTokenizer"]
+    for name, encoder in encoders.items():
+        tokenizer = name.replace("text_encoder", "tokenizer")
+        shutil.copytree(encoder.tokenizer, folder / tokenizer, dirs_exist_ok=True)
+        index[tokenizer] = ["transformers", "CLIPTokenizer"]
+    if index["_class_name"] == "StableDiffusionPipeline":
         index |= {"safety_checker": [None, None], "feature_extractor": [None, None], "requires_safety_checker": False}
-    write_json(folder / INDEX, index)
+    write_json(folder / INDEX, index | (dict(text_encoder.options) if text_encoder else {}))
+
+
+def _component(denoiser: Denoiser) -> str:
+    """The name of a denoiser among the components of its model."""
+    return "transformer" if "Transformer" in denoiser.kind else "unet"
+
+
+def _encoders(denoiser: Denoiser, encoder: TextEncoder | None) -> dict[str, TextEncoder]:
+    """Text encoders by their names among the components of a model."""
+    if encoder is None:
+        return {}
+    family = known(denoiser.family)
+    names = family.texts.components if family and family.texts else ("text_encoder",)
+    return dict(zip(names, encoder.all, strict=False))
+
+
+def _pipeline(denoiser: Denoiser, encoder: TextEncoder | None) -> str:
+    """The class name of the pipeline that other tools open a model with."""
+    if family := known(denoiser.family):
+        return family.pipeline
+    plain = {("UNet2DConditionModel", True): "StableDiffusionPipeline", ("UNet2DModel", False): "DDPMPipeline"}
+    return plain.get((denoiser.kind, encoder is not None), "DiffusionPipeline")
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:

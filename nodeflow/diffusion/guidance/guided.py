@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -11,7 +11,8 @@ from torch import Tensor
 
 from ...errors import NodeflowError
 from ...values import Conditioning, mapped
-from ..models.perturbation import Hand, Watch, touched
+from ..calling import Question, asked
+from ..models.perturbation import Hand, Watch
 from ..schedulers.schedule import Schedule
 from .base import POSITIVE, Ask, Call, Guidance, Inside, Memory, Other
 from .free import ClassifierFree
@@ -42,31 +43,13 @@ class Reply(NamedTuple):
 
 
 def network(net: Any) -> Predict:
-    """A network as a plain function in float32.
-
-    The network computes in the number format and on the device of its weights; x and the prediction stay float32.
-
-    Args:
-        net: Called with (x, t, states) or, where the conditioning has them, (x, t, labels); without conditioning, any
-            network of (x, t).
-    """
+    """A network as a plain function in float32, asked in its own way: see `calling`."""
 
     @torch.no_grad()
     def predict(x: Tensor, t: Tensor, conditioning: Conditioning | None, hand: Hand | None = None, /) -> Tensor:
-        weights = next(net.parameters())
-        more = {} if hand is None else {"changes": touched(net, hand)}
-        return net(x.to(weights), t.to(weights.device), *_told(conditioning, weights), **more).to(x)
+        return asked(net, Question(x, t, conditioning, hand))
 
     return predict
-
-
-def _told(conditioning: Conditioning | None, weights: Tensor) -> tuple[Tensor, ...]:
-    """A conditioning as a network's third argument: text states, or classes."""
-    if conditioning is None:
-        return ()
-    if conditioning.labels is not None:
-        return (conditioning.labels.to(weights.device),)
-    return (conditioning.states.to(weights),)
 
 
 @dataclass(frozen=True)
@@ -201,16 +184,26 @@ def prompts_wanted(guidance: Guidance, schedule: Schedule) -> set[str]:
 
 def _shape(conditioning: Conditioning | None) -> object:
     """What prompts must have in common to be asked together."""
-    return (
-        None
-        if conditioning is None
-        else tuple(part is not None and part.shape for part in conditioning.parts().values())
-    )
+    if conditioning is None:
+        return None
+    parts = {**conditioning.parts(), "more": None, **conditioning.more}
+    return tuple((name, part is not None and part.shape) for name, part in sorted(parts.items()))
 
 
-def _stacked(asked: list[Conditioning | None]) -> Conditioning | None:
-    given = [one for one in asked if one is not None]
+def _stacked(wanted: list[Conditioning | None]) -> Conditioning | None:
+    given = [one for one in wanted if one is not None]
     if not given:
         return None
-    parts = {name: [one.parts()[name] for one in given] for name, part in given[0].parts().items() if part is not None}
-    return Conditioning(**{name: torch.cat(column) for name, column in parts.items()})
+    first = given[0]
+
+    def column(*read: Tensor | None) -> Tensor | None:
+        there = [part for part in read if part is not None]
+        return torch.cat(there) if there else None
+
+    return replace(
+        first,
+        states=torch.cat([one.states for one in given]),
+        pooled=column(*(one.pooled for one in given)),
+        labels=column(*(one.labels for one in given)),
+        more={name: torch.cat([one.more[name] for one in given]) for name in first.more},
+    )

@@ -10,10 +10,10 @@ import torch
 
 from nodeflow.values import Autoencoder, Image
 
-from ..checkpoints.families import latent_space
 from ..checkpoints.handles import files_of
 from ..checkpoints.identity import digest
 from ..checkpoints.save import save_network, saved_handle
+from ..checkpoints.spaces import latent_space
 from .buckets import Order
 from .course import Course, Result
 from .folder import scan

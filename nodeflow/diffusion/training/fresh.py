@@ -16,9 +16,9 @@ from nodeflow.errors import NodeflowError
 from nodeflow.training import Dataset
 from nodeflow.values import Autoencoder, Denoiser, LatentSpace, SchedulerConfig, TextEncoder
 
-from ..checkpoints.families import PIXELS, latent_space, trained_size
 from ..checkpoints.files import STEMS
 from ..checkpoints.identity import digest
+from ..checkpoints.spaces import PIXELS, latent_space, trained_size
 from ..checkpoints.tokenizer import read_tokenizer
 from ..models import model_class
 from . import bpe
@@ -132,7 +132,7 @@ def new_denoiser(folder: Path, config: Mapping[str, Any], space: LatentSpace, se
         NodeflowError: NF406 the configuration cannot be built; NF108.
     """
     parts = _written(folder, config, seed)
-    return Denoiser(**parts, space=space, size=trained_size(config, space))
+    return Denoiser(**parts, space=space, size=trained_size(parts["kind"], config, space))
 
 
 def new_autoencoder(folder: Path, config: Mapping[str, Any], seed: int) -> Autoencoder:

@@ -13,13 +13,12 @@ from safetensors.torch import save_file
 from tiny import write_json
 
 from nodeflow.diffusion.checkpoints import facts, open_model
-from nodeflow.diffusion.checkpoints.families import family, latent_space, wave_length
+from nodeflow.diffusion.checkpoints.families import FAMILIES, known, recognised
 from nodeflow.diffusion.checkpoints.load import load_weights
 from nodeflow.diffusion.checkpoints.save import save_model
+from nodeflow.diffusion.checkpoints.spaces import latent_space, wave_length
 from nodeflow.errors import NodeflowError
 from nodeflow.values import LatentSpace
-
-SD_SPACE = LatentSpace("sd1", 4, 8, 0.18215)
 
 
 def fault(model, **options) -> NodeflowError:
@@ -36,7 +35,7 @@ def edit(path, **changes) -> None:
     ("kind", "family", "size"),
     [
         ("text_to_image", "sd1", (16, 16)),
-        ("inpaint", "sd-inpaint", (16, 16)),
+        ("inpaint", "sd1", (16, 16)),
         ("unconditional", "pixels", (16, 16)),
         ("unconditional_at_root", "pixels", (16, 16)),
         ("waves", "waves", (512, 1)),
@@ -52,6 +51,7 @@ def test_every_kind_of_checkpoint_opens(tiny, kind, family, size):
     assert parts.autoencoder.identity == (family in ("pixels", "waves"))
     assert parts.scheduler.config["_class_name"] in ("PNDMScheduler", "DDPMScheduler", "IPNDMScheduler")
     assert parts.denoiser.variant == ("fp16" if kind == "fp16" else "")
+    assert parts.denoiser.task == ("inpaint" if kind == "inpaint" else "paint")
 
 
 def test_a_model_of_waves_says_its_rate_or_is_refused(tiny, tmp_path):
@@ -121,24 +121,40 @@ def test_known_spaces_have_names_and_others_their_digest():
     assert latent_space(known | {"scaling_factor": 0.5}, "f" * 32).name == "f" * 12
 
 
+SD_PARTS = {"vae": "AutoencoderKL", "text_encoder": "CLIPTextModel"}
+XL = {"addition_embed_type": "text_time", "use_linear_projection": True}
+
+
 @pytest.mark.parametrize(
-    ("config", "expected"),
+    ("config", "parts", "expected"),
     [
-        ({}, "sd1"),
-        ({"use_linear_projection": True}, "sd2"),
-        ({"in_channels": 9}, "sd-inpaint"),
-        ({"addition_embed_type": "text_time", "cross_attention_dim": 2048, "use_linear_projection": True}, "sdxl"),
-        ({"addition_embed_type": "text_time", "cross_attention_dim": 1280}, "sdxl-refiner"),
+        ({}, SD_PARTS, "sd1"),
+        ({"use_linear_projection": True}, SD_PARTS, "sd2"),
+        (XL, SD_PARTS | {"text_encoder_2": "CLIPTextModelWithProjection"}, "sdxl"),
+        (XL, {"vae": "AutoencoderKL", "text_encoder_2": "CLIPTextModelWithProjection"}, "sdxl-refiner"),
+        ({}, {"vae": "SpectrogramAutoencoder"}, "sound"),
     ],
 )
-def test_families_by_configuration(config, expected):
-    assert family("UNet2DConditionModel", config, SD_SPACE) == expected
+def test_families_by_configuration(config, parts, expected):
+    assert recognised("UNet2DConditionModel", config, parts).name == expected
+
+
+@pytest.mark.parametrize(("channels", "task"), [(4, "paint"), (8, "edit"), (9, "inpaint")])
+def test_the_channels_tell_the_task(channels, task):
+    assert known("sd1").task({"in_channels": channels}, 4) == task
 
 
 def test_strange_denoisers_are_refused():
-    for kind, config in (("UNet2DConditionModel", {"in_channels": 8}), ("HunyuanDiT2DModel", {})):
-        with pytest.raises(NodeflowError, match="NF406"):
-            family(kind, config, SD_SPACE)
+    with pytest.raises(NodeflowError, match=r"NF406.*a denoiser of 5 channels.*4 \(paint\) or 9 \(inpaint\)"):
+        known("sd1").task({"in_channels": 5}, 4)
+    with pytest.raises(NodeflowError, match="NF406"):
+        recognised("HunyuanDiT2DModel", {}, SD_PARTS)
+    with pytest.raises(NodeflowError, match=r"NF406.*beside AutoencoderDC"):
+        recognised("UNet2DConditionModel", {}, {"vae": "AutoencoderDC"})
+
+
+def test_families_have_names_of_their_own():
+    assert len({family.name for family in FAMILIES}) == len(FAMILIES)
 
 
 # -- the wrong thing ---------------------------------------------------------------------------------------------
@@ -177,7 +193,7 @@ def test_folders_that_hold_no_model(tmp_path):
     assert fault(tmp_path).code == "NF404"
     write_json(tmp_path / "model_index.json", {"_class_name": "X", "vae": ["diffusers", "AutoencoderKL"]})
     assert fault(tmp_path).code == "NF404"
-    write_json(tmp_path / "model_index.json", {"transformer": ["diffusers", "FluxTransformer2DModel"]})
+    write_json(tmp_path / "model_index.json", {"transformer": ["diffusers", "HunyuanDiT2DModel"]})
     assert fault(tmp_path).code == "NF406"
 
 

@@ -1,0 +1,58 @@
+"""How each network is asked: the one table from a network's class to what it is told besides x and t.
+
+Samplers and guidance know one question, (x, t, conditioning) -> prediction, with x the latent as it is, [B, C, H, W].
+What differs from network to network (pooled vectors, sizes, packing, scaled times, signs) is in a *way*: a file of this
+package and a line in `WAYS`. A network without a line is asked as (x, t), with the text states, or the labels, as a
+third argument.
+
+A way may also complete a conditioning once a run, before the first call: put in what nobody said, such as the size of
+the picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from ...values import Conditioning, Latent
+from .base import Question, Way
+from .plain import PLAIN
+from .unet import UNET
+
+__all__ = ["WAYS", "Question", "Way", "asked", "completed"]
+
+WAYS: dict[str, Way] = {
+    "UNet2DConditionModel": UNET,
+}
+"""By the class name of the network."""
+
+
+def way_of(net: Any) -> Way:
+    """How a network is asked."""
+    return WAYS.get(type(net).__name__, PLAIN)
+
+
+def asked(net: Any, question: Question) -> Tensor:
+    """A network's prediction in float32, [B, C', H, W].
+
+    The network computes in the number format and on the device of its weights.
+
+    Raises:
+        NodeflowError: NF414, the conditioning lacks what the network needs, or does not fit.
+    """
+    weights = next(net.parameters())
+    return way_of(net).ask(net, question.on(weights)).to(question.x)
+
+
+def completed(net: Any, prompts: Mapping[str, Conditioning | None], latent: Latent) -> dict[str, Conditioning | None]:
+    """The prompts of a run with what the network wants to know and nobody said.
+
+    Args:
+        net: The network that will be asked.
+        prompts: By what they are for ("positive", "negative", …).
+        latent: Where the run starts; its size counts.
+    """
+    complete = way_of(net).complete
+    return {name: None if given is None else complete(net, name, given, latent) for name, given in prompts.items()}

@@ -1,0 +1,62 @@
+"""A question to a network, and a way to ask it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from torch import Tensor
+
+from ...values import Conditioning, Latent, moved
+from ..models.perturbation import Hand, touched
+
+
+@dataclass(frozen=True)
+class Question:
+    """One call of a network.
+
+    Args:
+        x: The noisy latent as the network is shown it, [B, C, H, W] or [B, C, N].
+        t: The time as the schedule counts it, without dimensions.
+        conditioning: Of the same B; None for a network that is told nothing.
+        hand: What is done inside the network; None = nothing.
+    """
+
+    x: Tensor
+    t: Tensor
+    conditioning: Conditioning | None = None
+    hand: Hand | None = None
+
+    def on(self, weights: Tensor) -> Question:
+        """The same on the device of a network's weights; x and text states in their number format too.
+
+        What is in `more` keeps its format: a size in pixels may not be rounded to bfloat16.
+        """
+        told = self.conditioning and moved(self.conditioning, str(weights.device))
+        if told is not None:
+            pooled = None if told.pooled is None else told.pooled.to(weights)
+            told = replace(told, states=told.states.to(weights), pooled=pooled)
+        return replace(self, x=self.x.to(weights), t=self.t.to(weights.device), conditioning=told)
+
+    def changes(self, net: Any) -> dict[str, Any]:
+        """The keyword `changes` of a network that can be touched; none where nothing is to be done."""
+        return {} if self.hand is None else {"changes": touched(net, self.hand)}
+
+
+def unchanged(net: Any, name: str, given: Conditioning, latent: Latent) -> Conditioning:
+    """For networks that need no more than they are told."""
+    return given
+
+
+@dataclass(frozen=True)
+class Way:
+    """How the networks of a class are asked.
+
+    Args:
+        ask: (net, question on its device) -> prediction, [B, C', H, W].
+        complete: (net, what the prompt is for, the prompt, the run's latent) -> the prompt with what nobody said.
+    """
+
+    ask: Callable[[Any, Question], Tensor]
+    complete: Callable[[Any, str, Conditioning, Latent], Conditioning] = unchanged

@@ -1,0 +1,85 @@
+"""The U-nets that read texts. SDXL's are also told sizes (Podell et al. 2023, arXiv 2307.01952, section 2.2).
+
+What they are told of sizes stands in `Conditioning.more`, in pixels, height before width:
+
+    original_size     [B, 2]   of the picture before it was scaled for training; small ones look blurred
+    crop              [B, 2]   top and left of what was cut out of it; 0, 0 is a thing in the middle
+    target_size       [B, 2]   of the picture to paint
+    aesthetic_score   [B, 1]   1 to 10, in place of the target size, where the network (the refiner) was told it
+
+What is not there is filled in once a run: sizes are those of the latent, the crop is 0, the score is 6, and 2.5 for
+what to steer away from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ...errors import NodeflowError
+from ...values import Conditioning, Latent
+from .base import Question, Way
+
+SCORE, LOW_SCORE = 6.0, 2.5
+
+
+def ask(net: Any, question: Question) -> Tensor:
+    """The prediction, [B, C', H, W].
+
+    Raises:
+        NodeflowError: NF414, the network is to be told pooled states or sizes and the conditioning has none.
+    """
+    told, more = question.conditioning, question.changes(net)
+    if told is None:
+        return net(question.x, question.t, **more)
+    if net.config.get("addition_embed_type") == "text_time":
+        more["added_cond_kwargs"] = _added(told, _told(net, told.pooled))
+    return net(question.x, question.t, told.states, class_labels=told.labels, **more)
+
+
+def complete(net: Any, name: str, given: Conditioning, latent: Latent) -> Conditioning:
+    """The conditioning with all sizes that the network is told.
+
+    Raises:
+        NodeflowError: NF414, the pooled text states are of another model.
+    """
+    height, width = (side * latent.space.factor for side in latent.data.shape[-2:])
+    size, score = [float(height), float(width)], [LOW_SCORE if name == "negative" else SCORE]
+    usual = {"original_size": size, "crop": [0.0, 0.0], "target_size": size, "aesthetic_score": score}
+    batch = len(given.states)
+    lacking = {
+        key: given.states.new_tensor([usual[key]] * batch) for key in _told(net, given.pooled) if key not in given.more
+    }
+    return replace(given, more={**given.more, **lacking}) if lacking else given
+
+
+def _told(net: Any, pooled: Tensor | None) -> tuple[str, ...]:
+    """The sizes that a network is told beside a pooled text, in their order; none for SD 1 and 2.
+
+    How many numbers it takes tells the refiner, which takes five, from the base, which takes six.
+    """
+    config = net.config
+    if config.get("addition_embed_type") != "text_time" or pooled is None:
+        return ()
+    numbers, rest = divmod(
+        config["projection_class_embeddings_input_dim"] - pooled.shape[-1], config["addition_time_embed_dim"]
+    )
+    if rest or numbers not in (5, 6):
+        what = f"the pooled text states are {pooled.shape[-1]} wide, which the denoiser cannot take"
+        raise NodeflowError("NF414", what, fix="use the text encoders of the denoiser's own model")
+    return ("original_size", "crop", "target_size" if numbers == 6 else "aesthetic_score")
+
+
+def _added(told: Conditioning, names: tuple[str, ...]) -> dict[str, Tensor]:
+    missing = [name for name in names if name not in told.more]
+    if told.pooled is None or missing:
+        lacks = "pooled text states" if told.pooled is None else " and ".join(missing)
+        raise NodeflowError("NF414", f"the denoiser is to be told {lacks}, and the conditioning has none",
+                            fix="use the text encoders of the denoiser's own model")  # fmt: skip
+    return {"text_embeds": told.pooled, "time_ids": torch.cat([told.more[name] for name in names], -1)}
+
+
+UNET = Way(ask, complete)
