@@ -9,6 +9,7 @@ from .actions import ACTIONS
 from .arranging import ViewCommands
 from .nodes import NodeCommands
 from .popup import Choice
+from .settings_dialog import SHORTCUTS
 
 
 class Commands(NodeCommands, ViewCommands):
@@ -39,6 +40,9 @@ class Commands(NodeCommands, ViewCommands):
 
     def close_tab(self) -> None:
         self.window.files.close_tab(self.window.tabs.currentIndex())
+
+    def preferences(self) -> None:
+        self.window.show_settings()
 
     def quit(self) -> None:
         self.window.close()
@@ -132,8 +136,5 @@ class Commands(NodeCommands, ViewCommands):
         self.window.ask(found, self.do, hint="Do what?")
 
     def shortcuts(self) -> None:
-        """All shortcuts; choosing one changes it."""
-        found = [
-            Choice(each.label, self.window.keys_of(each.name) or "–", each.name, more=each.menu) for each in ACTIONS
-        ]
-        self.window.ask(found, self.window.change_keys, hint="Choose an action to change its shortcut")
+        """All shortcuts, to be read and changed."""
+        self.window.show_settings(SHORTCUTS)

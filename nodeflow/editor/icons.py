@@ -26,10 +26,10 @@ STROKES: dict[str, tuple[Line, ...]] = {
 
 
 def icon(name: str, color: str = theme.DIM) -> QIcon:
-    """An icon, at once and twice its size; paler where it is disabled."""
+    """An icon, at one, two and three pixels a point; paler where it is disabled."""
     made = QIcon()
     for mode, paint in ((QIcon.Mode.Normal, color), (QIcon.Mode.Disabled, theme.LINE), (QIcon.Mode.Active, theme.TEXT)):
-        for scale in (1, 2):
+        for scale in (1, 2, 3):
             made.addPixmap(_pixels(name, paint, scale), mode)
     return made
 
@@ -64,8 +64,8 @@ def app_icon() -> QIcon:
     wire = QPainterPath(QPointF(40, 44))
     wire.cubicTo(80, 44, 48, 84, 88, 84)
     painter.strokePath(wire, QPen(theme.color(theme.ACCENT), 9, c=Qt.PenCapStyle.RoundCap))
-    for at, color in (((22, 30), "#a48bff"), ((78, 70), "#6fcf7c")):
-        painter.setBrush(theme.color(color))
+    for at, color in (((22, 30), "Denoiser"), ((78, 70), "Image")):
+        painter.setBrush(theme.type_color(color))
         painter.drawRoundedRect(QRectF(*at, 28, 28), 9, 9)
     painter.end()
     return QIcon(pixels)

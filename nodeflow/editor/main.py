@@ -10,7 +10,6 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QApplication
 
 from ..packs import default_library
-from . import theme
 from .guard import tell_window
 from .window import Window
 
@@ -22,13 +21,12 @@ def edit(paths: Sequence[str] = ()) -> int:
     assert isinstance(app, QApplication)
     app.setApplicationName("nodeflow")
     app.setDesktopFileName("nodeflow")
-    theme.apply(app)
     window = Window(default_library())
     for path in paths:
         window.files.open_path(path)
     tell_window(window)
     window.show()
     QTimer.singleShot(0, window.files.recover)
-    for fault in window.library.faults:
+    for fault in [*window.faults, *window.library.faults]:
         window.log.add(fault.line)
     return app.exec()

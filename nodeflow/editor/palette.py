@@ -86,7 +86,9 @@ class Palette(QWidget):
         item = QTreeWidgetItem([spec.title])
         item.setSizeHint(0, ROW)
         item.setData(0, ID, spec.id)
-        item.setToolTip(0, f"<b>{spec.title}</b><br>{spec.doc}<br><span style='color:{theme.FAINT}'>{spec.id}</span>")
+        item.setToolTip(
+            0, f"<b>{spec.title}</b><br>{spec.doc}<br><span style='color:{theme.code(theme.FAINT)}'>{spec.id}</span>"
+        )
         item.setIcon(0, _swatch(spec.id.partition("/")[0]))
         return item
 
@@ -99,6 +101,9 @@ class Palette(QWidget):
             self.tree.addTopLevelItem(self._item(spec))
         if first := self.tree.topLevelItem(0):
             self.tree.setCurrentItem(first)
+
+    def retint(self) -> None:
+        self._search(self.line.text())
 
     def _choose(self, item: QTreeWidgetItem | None) -> None:
         if item is not None and item.data(0, ID):

@@ -71,6 +71,10 @@ class Problems(QTreeWidget):
             self.addTopLevelItem(item)
         self.resizeColumnToContents(0)
 
+    def retint(self) -> None:
+        shown, self._shown = self._shown, None
+        self.show_faults(shown or ())
+
     def _go(self, item: QTreeWidgetItem) -> None:
         if item.data(0, WHERE):
             self.wanted.emit(item.data(0, WHERE))

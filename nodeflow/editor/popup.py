@@ -177,7 +177,7 @@ class _Delegate(QStyledItemDelegate):
         hover = bool(option.state & QStyle.StateFlag.State_MouseOver)
         if chosen or hover:
             painter.setPen(Qt.PenStyle.NoPen)
-            painter.setBrush(theme.color("#2b4470" if chosen else theme.LINE))
+            painter.setBrush(theme.color(theme.SELECTED if chosen else theme.LINE))
             painter.drawRoundedRect(rect.adjusted(2, 1, -2, -1), 6, 6)
         left = rect.left() + 12
         if choice.color:

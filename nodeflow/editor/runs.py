@@ -44,6 +44,7 @@ class Hub(QObject):
         self._start = start
         self._queue: Queue | None = None
         self._serial = 0
+        self._setup = say.Setup()
         self._woken.connect(self._poll, Qt.ConnectionType.QueuedConnection)
         self._watch = QTimer(self, interval=WATCH_MS)
         self._watch.timeout.connect(self._tick)
@@ -53,6 +54,7 @@ class Hub(QObject):
         """The queue; its worker is started on first use."""
         if self._queue is None:
             self._queue = Queue(self._woken.emit, self._start, self.job_changed.emit)
+            self._queue.set_up(self._setup)
             self._watch.start()
         return self._queue
 
@@ -60,6 +62,13 @@ class Hub(QObject):
     def ready(self) -> say.Ready | None:
         """What the worker said when it was ready; None before."""
         return self._queue.client.ready if self._queue is not None else None
+
+    def set_up(self, setup: say.Setup) -> None:
+        """Where the worker computes and within which budgets, from now on."""
+        if setup != self._setup:
+            self._setup = setup
+            if self._queue is not None:
+                self._queue.set_up(setup)
 
     def look(self, text: str, path: str, folder: str) -> int:
         """Ask what is wrong with a graph and what a run would do; returns the serial of the answer."""
@@ -112,6 +121,7 @@ class Runs(QObject):
         self._failed: list[say.Fault] = []
         """What went wrong in the last run."""
         self._asked = ("", 0)
+        self._place: tuple[str, ...] = (hub.ready.device, hub.ready.dtype) if hub.ready else ()
         self._soon = QTimer(self, singleShot=True, interval=PAUSE_MS)
         self._soon.timeout.connect(self._rested)
         hub.heard.connect(self._on_heard)
@@ -183,6 +193,10 @@ class Runs(QObject):
         match heard:
             case say.Seen(serial=serial):
                 return self._see(heard) if serial == self._asked[1] else set()
+            case say.Ready(device=device, dtype=dtype):
+                if self._place not in ((), (device, dtype)):
+                    self.open()
+                self._place = (device, dtype)
             case Printed(text=text):
                 self.logged.emit(text)
             case say.NodeLog(job=job, node=node, text=text) if job == self.marks.job:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QByteArray, QSize, Qt, QTimer
+from PySide6.QtCore import QByteArray, QSize, Qt
 from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import (
+    QApplication,
     QDockWidget,
     QLabel,
     QMainWindow,
@@ -21,7 +22,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from . import icons
+from . import icons, theme
 from .actions import ACTIONS, Action
 from .gallery import Gallery
 from .palette import Palette
@@ -45,7 +46,11 @@ class Shell(QMainWindow):
     def __init__(self, library: Library) -> None:
         super().__init__()
         self.library = library
-        self.settings = Settings.load()
+        self.settings, self.faults = Settings.load()
+        self.settings.apply_folders()
+        app = QApplication.instance()
+        assert isinstance(app, QApplication)
+        theme.apply(app, self.settings.look)
         self.setWindowTitle("nodeflow")
         self.setWindowIcon(icons.app_icon())
         room = self.screen().availableSize()
@@ -90,22 +95,32 @@ class Shell(QMainWindow):
         """The shortcut of an action."""
         return self.actions_[name].shortcut().toString()
 
-    def change_keys(self, name: str) -> None:
-        """Ask for another shortcut of an action."""
-
-        def done(keys: str) -> None:
-            sequence = QKeySequence(keys)
-            taken = next((each for each, action in self.actions_.items() if action.shortcut() == sequence), "")
-            if taken and taken != name:
-                self.say(f"{keys} is the shortcut of {self.actions_[taken].text()}")
-                return
-            self.actions_[name].setShortcut(sequence)
+    def set_keys(self, name: str, keys: str, always: bool = False) -> str:
+        """Give an action another shortcut; returns why not, where another action has it, unless `always`."""
+        sequence, action = QKeySequence(keys), self.actions_[name]
+        if sequence == action.shortcut():
+            return ""
+        taken = next((each for each in self.actions_.values() if each.shortcut() == sequence), None)
+        if taken is not None and keys and not always:
+            return f"{sequence.toString()} is the shortcut of {taken.text()}; it stays there"
+        action.setShortcut(sequence)
+        action.setToolTip(f"{action.text()}  {sequence.toString()}".strip())
+        first = next(each.keys for each in ACTIONS if each.name == name)
+        if sequence == QKeySequence(first):
+            self.settings.shortcuts.pop(name, None)
+        else:
             self.settings.shortcuts[name] = sequence.toString()
-            self.settings.save()
+        self.settings.save()
+        return ""
 
-        QTimer.singleShot(
-            0, lambda: self.ask([], done, hint=f"Keys for {self.actions_[name].text()}, such as Ctrl+K", free=True)
-        )
+    def retint(self) -> None:
+        """Another look: what keeps painted pixels or colours makes them again, in its own method `retint`."""
+        for each in ACTIONS:
+            if each.icon:
+                self.actions_[each.name].setIcon(icons.icon(each.icon))
+        for widget in self.findChildren(QWidget):
+            if callable(again := getattr(widget, "retint", None)):
+                again()
 
     def _middle(self) -> None:
         self.tabs = QTabWidget()

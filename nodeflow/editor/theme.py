@@ -1,27 +1,61 @@
-"""Every colour, font and style of the editor, in one place."""
+"""Every colour, font and style of the editor, in one place.
+
+A colour is named by its role (`theme.TEXT`); which colour that is depends on the look that is applied. `color(role)`
+is asked while painting, so that another look needs a repaint and nothing else.
+"""
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from typing import ParamSpec, TypeVar
 
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QFont, QFontDatabase, QPalette
 from PySide6.QtWidgets import QApplication
 
 from .. import content
+from .sheet import SHEET
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 FAMILY = "Inter"
+"""The bundled font."""
 
-CANVAS, DOT = "#15171c", "#323743"
-WINDOW, PANEL, RAISED, SUNK = "#191b21", "#1d2027", "#272b34", "#13151a"
-BODY, BODY_EDGE, FIELD, FIELD_HOT, FILL = "#23262f", "#363b48", "#181a20", "#2b2f3a", "#34425e"
-TEXT, DIM, FAINT = "#e6e8ee", "#9aa1b0", "#646b7a"
-LINE = "#2c303a"
-ACCENT, ACCENT_HOT = "#5b9dff", "#7db2ff"
-GOOD, WAIT, BAD, BAD_DARK = "#58c98b", "#e8b84a", "#ff6b6b", "#4a2329"
+CANVAS, DOT, SHADOW = "canvas", "dot", "shadow"
+WINDOW, PANEL, RAISED, SUNK, FLOAT, GAP = "window", "panel", "raised", "sunk", "float", "gap"
+BODY, BODY_EDGE, FIELD, FIELD_HOT, FILL = "body", "body_edge", "field", "field_hot", "fill"
+TEXT, DIM, FAINT, ON_HEADER, ON_ACCENT, ON_BAD = "text", "dim", "faint", "on_header", "on_accent", "on_bad"
+LINE, SELECTED, NOTICE = "line", "selected", "notice"
+ACCENT, ACCENT_HOT = "accent", "accent_hot"
+GOOD, WAIT, BAD, BAD_DARK, BAD_SOFT = "good", "wait", "bad", "bad_dark", "bad_soft"
+
+LOOKS: dict[str, dict[str, str]] = {
+    "dark": {
+        CANVAS: "#15171c", DOT: "#323743", SHADOW: "#000000",
+        WINDOW: "#191b21", PANEL: "#1d2027", RAISED: "#272b34", SUNK: "#13151a", FLOAT: "#272b34", GAP: "#13151a",
+        BODY: "#23262f", BODY_EDGE: "#363b48", FIELD: "#181a20", FIELD_HOT: "#2b2f3a", FILL: "#34425e",
+        TEXT: "#e6e8ee", DIM: "#9aa1b0", FAINT: "#737b8c", ON_HEADER: "#ffffff", ON_ACCENT: "#0b1220",
+        ON_BAD: "#2a0d10", LINE: "#2c303a", SELECTED: "#2b4470", NOTICE: "#3a2f16",
+        ACCENT: "#5b9dff", ACCENT_HOT: "#7db2ff",
+        GOOD: "#58c98b", WAIT: "#e8b84a", BAD: "#ff6b6b", BAD_DARK: "#6b2b33", BAD_SOFT: "#4a2329",
+    },
+    "light": {
+        CANVAS: "#e9ecf1", DOT: "#c3c9d4", SHADOW: "#5a6478",
+        WINDOW: "#eff1f5", PANEL: "#f8f9fb", RAISED: "#e6e9ef", SUNK: "#ffffff", FLOAT: "#ffffff", GAP: "#dce0e8",
+        BODY: "#ffffff", BODY_EDGE: "#c2c8d4", FIELD: "#f0f2f6", FIELD_HOT: "#e3e7ee", FILL: "#c9dbfb",
+        TEXT: "#1b202a", DIM: "#535c6c", FAINT: "#7a8393", ON_HEADER: "#ffffff", ON_ACCENT: "#ffffff",
+        ON_BAD: "#ffffff", LINE: "#d6dbe4", SELECTED: "#cfe0fd", NOTICE: "#fff1cc",
+        ACCENT: "#2868d8", ACCENT_HOT: "#1c57be",
+        GOOD: "#15824e", WAIT: "#b5790b", BAD: "#c93434", BAD_DARK: "#a8434b", BAD_SOFT: "#fbdfe0",
+    },
+}  # fmt: skip
 
 CATEGORIES = {
     "model": "#7a5bd6",
-    "text": "#b8832f",
+    "text": "#b07c2a",
     "schedule": "#2b8a8a",
     "scheduler": "#2b8a8a",
     "sigmas": "#2b8a8a",
@@ -36,7 +70,7 @@ CATEGORIES = {
     "training": "#4a67c4",
     "data": "#3d7a8c",
 }
-"""Header by the first part of a node type's id; others get one of these by their letters."""
+"""Header by the first part of a node type's id, in each look; others get one of these by their letters."""
 
 TYPES = {
     "Image": "#6fcf7c",
@@ -57,24 +91,74 @@ TYPES = {
     "bool": "#e08b7b",
 }
 OTHER_TYPE = "#a3a9b5"
-CHEVRON = (content.folder("assets") / "icons" / "chevron.png").as_posix()
+FRAME = "#4a6fa5"
+"""Of a new frame; it is kept in the graph."""
+ON_LIGHT = 150
+"""Percent by which the colours of types are darker on a light canvas."""
+SIZE = 13
+"""Pixels of ordinary text, unless the settings say otherwise."""
 
 
-@cache
+@dataclass(frozen=True)
+class Look:
+    """How the editor looks.
+
+    Args:
+        name: "dark", "light" or "system".
+        family: A font that is installed; empty = the bundled one.
+        size: Pixels of ordinary text.
+    """
+
+    name: str = "dark"
+    family: str = ""
+    size: int = SIZE
+
+    @property
+    def shade(self) -> str:
+        """ "dark" or "light": what the system says, where it is asked."""
+        if self.name != "system":
+            return self.name
+        return "light" if QApplication.styleHints().colorScheme() == Qt.ColorScheme.Light else "dark"
+
+
+_look = Look()
+_colours = LOOKS["dark"]
+_memories: list[Callable[[], None]] = []
+
+
+def remembered(function: Callable[P, R]) -> Callable[P, R]:
+    """What the function returned is kept until another look is applied."""
+    made = lru_cache(20_000)(function)
+    _memories.append(made.cache_clear)
+    return made  # type: ignore[return-value]
+
+
+def applied() -> Look:
+    """The look that was applied last."""
+    return _look
+
+
+def code(role: str) -> str:
+    """The colour of a role as text, for rich text and style sheets."""
+    return _colours[role]
+
+
+@remembered
 def color(name: str, alpha: float = 1.0) -> QColor:
-    """A colour object, made once."""
-    made = QColor(name)
+    """The colour of a role; a colour that is a value ("#rrggbb") is itself."""
+    made = QColor(_colours.get(name, name))
     made.setAlphaF(alpha)
     return made
 
 
-@cache
+@remembered
 def type_color(type: str) -> QColor:
     """The colour of a port or wire."""
-    return color(TYPES.get(type, OTHER_TYPE))
+    made = QColor(TYPES.get(type, OTHER_TYPE))
+    return made if _look.shade == "dark" else made.darker(ON_LIGHT)
 
 
-@cache
+@remembered
 def on_canvas(type: str, share: float) -> QColor:
     """The colour of a type over the canvas, opaque: see-through curves take twice as long to paint."""
     one, other = type_color(type), color(CANVAS)
@@ -82,33 +166,57 @@ def on_canvas(type: str, share: float) -> QColor:
     return QColor(*(round(a * share + b * (1 - share)) for a, b in pairs))
 
 
-@cache
+def faded(color: QColor, alpha: float) -> QColor:
+    """A colour, see-through."""
+    made = QColor(color)
+    made.setAlphaF(alpha)
+    return made
+
+
+@remembered
 def category_color(category: str) -> QColor:
     """The colour of a header."""
     if category in CATEGORIES:
-        return color(CATEGORIES[category])
+        return QColor(CATEGORIES[category])
     known = sorted(set(CATEGORIES.values()))
-    return color(known[sum(category.encode()) % len(known)])
+    return QColor(known[sum(category.encode()) % len(known)])
 
 
-@cache
+@remembered
 def font(pixels: float, strong: bool = False) -> QFont:
-    """The bundled font."""
-    made = QFont(FAMILY)
+    """The font in a size of its own, as on the canvas."""
+    made = QFont(_look.family or FAMILY)
     made.setPixelSize(round(pixels))
     made.setWeight(QFont.Weight.DemiBold if strong else QFont.Weight.Normal)
     made.setHintingPreference(QFont.HintingPreference.PreferNoHinting)
     return made
 
 
-def apply(app: QApplication) -> None:
-    """Give an application its fonts, palette and style sheet."""
+def text_font(share: float = 1.0, strong: bool = False) -> QFont:
+    """The font in the size of ordinary text, or a share of it."""
+    return font(_look.size * share, strong)
+
+
+@cache
+def _bundled() -> None:
     for file in sorted((content.folder("assets") / "fonts").glob("*.otf")):
         QFontDatabase.addApplicationFont(str(file))
+
+
+def apply(app: QApplication, look: Look | None = None) -> None:
+    """Give an application its fonts, palette and style sheet."""
+    global _look, _colours
+    _look = look or Look()
+    _colours = LOOKS[_look.shade]
+    for forget in _memories:
+        forget()
+    _bundled()
     app.setStyle("Fusion")
-    app.setFont(font(13))
+    app.setFont(text_font())
     app.setPalette(_palette())
-    app.setStyleSheet(_SHEET)
+    chevron = content.folder("assets") / "icons" / f"chevron-{_look.shade}.png"
+    sizes = {"big": round(_look.size * 1.15), "heading_size": round(_look.size * 1.3), "title_size": _look.size * 2.6}
+    app.setStyleSheet(SHEET.format(**_colours, **sizes, chevron=chevron.as_posix()))
 
 
 def _palette() -> QPalette:
@@ -116,88 +224,10 @@ def _palette() -> QPalette:
     for each, name in (
         (role.Window, WINDOW), (role.Base, SUNK), (role.AlternateBase, PANEL), (role.Button, RAISED),
         (role.Text, TEXT), (role.WindowText, TEXT), (role.ButtonText, TEXT), (role.PlaceholderText, FAINT),
-        (role.Highlight, ACCENT), (role.HighlightedText, "#0b1220"), (role.ToolTipBase, RAISED),
-        (role.ToolTipText, TEXT), (role.Link, ACCENT_HOT), (role.Mid, LINE), (role.Dark, SUNK), (role.Light, RAISED),
+        (role.Highlight, ACCENT), (role.HighlightedText, ON_ACCENT), (role.ToolTipBase, FLOAT),
+        (role.ToolTipText, TEXT), (role.Link, ACCENT_HOT), (role.Mid, LINE), (role.Dark, GAP), (role.Light, RAISED),
     ):  # fmt: skip
         palette.setColor(each, color(name))
-    palette.setColor(QPalette.ColorGroup.Disabled, role.Text, color(FAINT))
-    palette.setColor(QPalette.ColorGroup.Disabled, role.ButtonText, color(FAINT))
-    palette.setColor(QPalette.ColorGroup.Disabled, role.WindowText, color(FAINT))
+    for each in (role.Text, role.ButtonText, role.WindowText):
+        palette.setColor(QPalette.ColorGroup.Disabled, each, color(FAINT))
     return palette
-
-
-_SHEET = f"""
-QMainWindow, QDialog {{ background: {WINDOW}; }}
-QMainWindow::separator {{ background: {SUNK}; width: 4px; height: 4px; }}
-QMainWindow::separator:hover {{ background: {ACCENT}; }}
-QToolBar {{ background: {WINDOW}; border: none; border-bottom: 1px solid {SUNK}; padding: 6px 8px; spacing: 4px; }}
-QToolBar QToolButton {{ border-radius: 6px; padding: 5px 10px; color: {TEXT}; background: transparent; }}
-QToolBar QToolButton:hover {{ background: {RAISED}; }}
-QToolBar QToolButton:pressed {{ background: {LINE}; }}
-QToolBar QToolButton:disabled {{ color: {FAINT}; }}
-QToolBar::separator {{ background: {LINE}; width: 1px; margin: 6px 6px; }}
-#run {{ background: {ACCENT}; color: #0b1220; font-weight: 600; padding: 6px 16px; border-radius: 7px; border: none; }}
-#run:hover {{ background: {ACCENT_HOT}; }}
-#run[running="true"] {{ background: {BAD_DARK}; color: {BAD}; }}
-#run:disabled {{ background: {RAISED}; color: {FAINT}; }}
-#summary {{ color: {DIM}; padding: 0 10px; }}
-#path {{ color: {DIM}; padding: 0 10px; }}
-QMenuBar {{ background: {WINDOW}; color: {DIM}; padding: 2px 4px; }}
-QMenuBar::item {{ padding: 4px 9px; border-radius: 5px; background: transparent; }}
-QMenuBar::item:selected {{ background: {RAISED}; color: {TEXT}; }}
-QMenu {{ background: {RAISED}; border: 1px solid {BODY_EDGE}; border-radius: 8px; padding: 5px; }}
-QMenu::item {{ padding: 6px 26px 6px 12px; border-radius: 5px; }}
-QMenu::item:selected {{ background: {ACCENT}; color: #0b1220; }}
-QMenu::item:disabled {{ color: {FAINT}; }}
-QMenu::separator {{ height: 1px; background: {BODY_EDGE}; margin: 5px 8px; }}
-QMenu::indicator {{ width: 14px; height: 14px; left: 4px; }}
-QDockWidget {{ color: {DIM}; font-weight: 600; titlebar-close-icon: none; }}
-QDockWidget::title {{ background: {PANEL}; padding: 8px 12px; border: none; }}
-QDockWidget > QWidget {{ background: {PANEL}; }}
-QTabBar {{ background: {PANEL}; }}
-QTabBar::tab {{ background: transparent; color: {FAINT}; padding: 7px 14px; border: none;
-  border-bottom: 2px solid transparent; }}
-QTabBar::tab:selected {{ color: {TEXT}; border-bottom: 2px solid {ACCENT}; }}
-QTabBar::tab:hover {{ color: {TEXT}; }}
-QTabWidget::pane {{ border: none; background: {PANEL}; }}
-QStatusBar {{ background: {WINDOW}; color: {DIM}; border-top: 1px solid {SUNK}; }}
-QStatusBar::item {{ border: none; }}
-QStatusBar QLabel {{ color: {DIM}; padding: 2px 8px; }}
-QTreeView, QListView, QPlainTextEdit, QTextBrowser, QScrollArea {{ background: {PANEL}; border: none; outline: none; }}
-QScrollArea > QWidget > QWidget {{ background: {PANEL}; }}
-#palette {{ background: {PANEL}; }}
-QTreeView::item, QListView::item {{ padding: 5px 6px; border-radius: 5px; }}
-QTreeView::item:hover, QListView::item:hover {{ background: {RAISED}; }}
-QTreeView::item:selected, QListView::item:selected {{ background: #2b4470; }}
-QLineEdit, QPlainTextEdit#editor, QComboBox {{
-  background: {SUNK}; border: 1px solid {LINE}; border-radius: 6px; padding: 5px 8px; color: {TEXT};
-  selection-background-color: {ACCENT}; selection-color: #0b1220; }}
-QLineEdit:focus, QPlainTextEdit#editor:focus, QComboBox:focus {{ border-color: {ACCENT}; }}
-QComboBox::drop-down {{ border: none; width: 22px; }}
-QComboBox::down-arrow {{ image: url("{CHEVRON}"); width: 10px; height: 10px; }}
-QComboBox QAbstractItemView {{ background: {RAISED}; border: 1px solid {BODY_EDGE};
-  selection-background-color: {ACCENT}; selection-color: #0b1220; }}
-QCheckBox {{ spacing: 8px; }}
-QPushButton {{ background: {RAISED}; border: 1px solid {LINE}; border-radius: 6px; padding: 6px 12px; color: {TEXT}; }}
-QPushButton:hover {{ border-color: {ACCENT}; }}
-QPushButton:pressed {{ background: {LINE}; }}
-QPushButton:focus {{ border-color: {ACCENT}; }}
-QScrollBar:vertical {{ background: transparent; width: 10px; margin: 0; }}
-QScrollBar:horizontal {{ background: transparent; height: 10px; margin: 0; }}
-QScrollBar::handle {{ background: {BODY_EDGE}; border-radius: 4px; min-height: 28px; min-width: 28px; margin: 2px; }}
-QScrollBar::handle:hover {{ background: {FAINT}; }}
-QScrollBar::add-line, QScrollBar::sub-line {{ height: 0; width: 0; }}
-QScrollBar::add-page, QScrollBar::sub-page {{ background: transparent; }}
-QToolTip {{ background: {RAISED}; color: {TEXT}; border: 1px solid {BODY_EDGE}; padding: 6px 8px; }}
-#popup {{ background: {RAISED}; border: 1px solid {BODY_EDGE}; border-radius: 10px; }}
-#popup QLineEdit {{ font-size: 15px; padding: 8px 10px; background: {SUNK}; }}
-#popup QListView {{ background: transparent; }}
-#welcome, #welcome > QWidget > QWidget {{ background: {WINDOW}; }}
-#heading {{ font-size: 17px; font-weight: 600; color: {TEXT}; }}
-#dim {{ color: {DIM}; }}
-#faint {{ color: {FAINT}; }}
-#card {{ background: {BODY}; border: 1px solid {BODY_EDGE}; border-radius: 10px; }}
-#card:hover {{ border-color: {ACCENT}; background: {RAISED}; }}
-#card:focus {{ border-color: {ACCENT}; }}
-#notice {{ background: #3a2f16; color: {TEXT}; border-bottom: 1px solid {WAIT}; }}
-"""

@@ -85,7 +85,7 @@ class Welcome(QWidget):
 
     def _head(self, column: QVBoxLayout) -> None:
         title = QLabel("nodeflow")
-        title.setStyleSheet(f"font-size: 34px; font-weight: 600; color: {theme.TEXT};")
+        title.setObjectName("title")
         column.addWidget(title)
         column.addWidget(_dim("Diffusion as a graph. Start from a template, or from nothing."))
         buttons = QHBoxLayout()

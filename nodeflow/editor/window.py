@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
 from PySide6.QtGui import QCloseEvent
-from PySide6.QtWidgets import QMenu
+from PySide6.QtWidgets import QApplication, QMenu
 
 from ..graph import Graph
+from ..worker.messages import Ready
+from . import theme
 from .actions import ACTIONS
 from .after import next_seeds
 from .commands import Commands
@@ -18,6 +20,7 @@ from .guard import guarded
 from .pictures import PictureView
 from .popup import Choice, SearchPopup
 from .runs import Hub
+from .settings_dialog import SettingsDialog
 from .shell import Shell
 from .workspace import Workspace
 
@@ -43,6 +46,9 @@ class Window(Shell):
     def __init__(self, library: Library, hub: Hub | None = None) -> None:
         super().__init__(library)
         self.hub = hub or Hub()
+        self.hub.set_up(self.settings.setup)
+        self.hub.heard.connect(self._heard)
+        QApplication.styleHints().colorSchemeChanged.connect(self._system_look)
         self.commands, self.files = Commands(self), Files(self)
         self.popup: SearchPopup | None = None
         self.pictures: list[PictureView] = []
@@ -65,6 +71,41 @@ class Window(Shell):
 
     def do(self, name: str) -> None:
         self.commands.do(name)
+
+    # Settings
+
+    def show_settings(self, section: str = "") -> SettingsDialog:
+        """Open the settings at a section."""
+        dialog = SettingsDialog(self, section)
+        dialog.show()
+        return dialog
+
+    def apply_settings(self) -> None:
+        """The settings have changed: keep them, and do as they say."""
+        self.settings.save()
+        self.settings.apply_folders()
+        self.hub.set_up(self.settings.setup)
+        if theme.applied() != self.settings.look:
+            self._dress()
+
+    def _system_look(self) -> None:
+        if self.settings.theme == "system":
+            self._dress()
+
+    def _dress(self) -> None:
+        app = QApplication.instance()
+        assert isinstance(app, QApplication)
+        theme.apply(app, self.settings.look)
+        self.retint()
+
+    def _heard(self, heard: object) -> None:
+        assert isinstance(heard, list)
+        for each in heard:
+            if isinstance(each, Ready):
+                self._state()
+                if each.refused is not None:
+                    self.log.add(each.refused.line)
+                    self.notice.ask(f"{each.refused.line}.", Settings=lambda: self.show_settings("Device"))
 
     # Graphs
 

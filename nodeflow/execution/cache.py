@@ -122,6 +122,14 @@ class Cache:
             self._device.budget = budget
             return freed
 
+    def resize(self, device_bytes: int, host_bytes: int, disk_bytes: int) -> None:
+        """Other budgets from now on; a folder keeps what it holds until the next result is written."""
+        with self._lock:
+            self._device.budget, self._host.budget = device_bytes, host_bytes
+            if self._disk is not None:
+                self._disk.budget = disk_bytes
+            self._settle()
+
     def used(self) -> dict[str, int]:
         """Bytes in each tier."""
         disk = self._disk.used if self._disk is not None else 0

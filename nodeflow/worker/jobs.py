@@ -82,6 +82,7 @@ class Queue:
         self.jobs: dict[str, Job] = {}
         self.running: Job | None = None
         self._look: say.Look | None = None
+        self._setup: say.Setup | None = None
         self._stillborn = 0
         self.broken = ""
         """Why no worker can be started; empty while one can."""
@@ -112,6 +113,11 @@ class Queue:
             self.jobs[id] = self.jobs.pop(id)
             self._set(job, "queued")
             self._next()
+
+    def set_up(self, setup: say.Setup) -> None:
+        """Compute there and within these budgets; a new worker is told again."""
+        self._setup = setup
+        self.client.send(setup)
 
     def look(self, asked: say.Look) -> None:
         """Ask what is wrong with a graph and what a run would do; a new worker is asked again."""
@@ -173,6 +179,8 @@ class Queue:
                 self._give_up(waiting)
             return
         self.client = self._start(self._wake)
+        if self._setup is not None:
+            self.client.send(self._setup)
         if self._look is not None:
             self.client.send(self._look)
         if job is not None and not was_ready:

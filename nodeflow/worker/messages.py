@@ -9,6 +9,8 @@ import msgspec
 
 from ..errors import Fault
 
+GIB = 2**30
+
 
 class Message(msgspec.Struct, frozen=True, tag=True, array_like=True):
     """Base of all messages; the tag on the wire is the class's name."""
@@ -53,6 +55,28 @@ class Ping(Message, frozen=True):
     serial: int
 
 
+class Setup(Message, frozen=True):
+    """Compute there, within these budgets, from now on; a run that is on ends as it began. Answered with `Ready`.
+
+    Args:
+        device: "auto", "cpu", "cuda:1", …
+        dtype: "auto", "float32", …
+        device_bytes: Budget of results on the device.
+        host_bytes: Budget of results in memory.
+        disk_bytes: Budget of results on disk.
+        previews: A node and second, at most; 0 = none.
+        folders: Where "models", "outputs" and "packs" are, where not in the user's folder.
+    """
+
+    device: str = "auto"
+    dtype: str = "auto"
+    device_bytes: int = 2 * GIB
+    host_bytes: int = 2 * GIB
+    disk_bytes: int = 10 * GIB
+    previews: float = 30.0
+    folders: dict[str, str] = {}
+
+
 class Quit(Message, frozen=True):
     """End, whatever is running."""
 
@@ -67,11 +91,12 @@ class Picture(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Ready(Message, frozen=True):
-    """The worker can run graphs now."""
+    """The worker can run graphs now, there; `refused` says why not as it was asked to."""
 
     pid: int
     device: str
     dtype: str
+    refused: Fault | None = None
 
 
 class JobStarted(Message, frozen=True):
@@ -185,7 +210,7 @@ class Pong(Message, frozen=True):
     serial: int
 
 
-Command = Run | Cancel | Look | Ping | Quit
+Command = Run | Cancel | Look | Ping | Setup | Quit
 Answer = Ready | Seen | Pong
 Told = JobStarted | NodeStarted | Progress | NodeLog | NodeFinished | NodeFailed | Output | Result | JobFinished
 Reply = Answer | Told

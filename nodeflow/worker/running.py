@@ -22,14 +22,23 @@ if TYPE_CHECKING:
     from ..graph import Graph
 
 RATE = 30.0
-"""Previews a node and second, at most."""
+"""Progress a node and second, at most."""
 
 SAVE_EVERY = 5
 """A sampler that is killed loses fewer steps than this."""
 
 
-def run(engine: Engine, command: say.Run, token: Token, tell: Callable[[say.Message], None]) -> None:
+def run(
+    engine: Engine, command: say.Run, token: Token, tell: Callable[[say.Message], None], previews: float = RATE
+) -> None:
     """Run a graph and say all that happens.
+
+    Args:
+        engine: Where.
+        command: What.
+        token: Stops it.
+        tell: Called with each message.
+        previews: Previews a node and second, at most; 0 = none.
 
     Raises:
         NodeflowError: The graph cannot be read or planned.
@@ -37,7 +46,7 @@ def run(engine: Engine, command: say.Run, token: Token, tell: Callable[[say.Mess
     graph = loads(command.graph)
     graph.path = command.path or None
     plan = engine.plan(graph, wanted=command.wanted or None, folder=command.folder, save_every=SAVE_EVERY, resume=True)
-    report = engine.run(plan, emit=_Teller(command.job, tell, decoder(engine, plan)).on_event, cancel=token)
+    report = engine.run(plan, emit=_Teller(command.job, tell, decoder(engine, plan), previews).on_event, cancel=token)
     _tell_outputs(command.job, graph, report, tell)
     nodes = tuple((node.node, node.status, node.seconds) for node in report.nodes)
     tell(say.JobFinished(command.job, report.seconds, report.cancelled, tuple(report.faults), nodes))
@@ -49,12 +58,14 @@ def run(engine: Engine, command: say.Run, token: Token, tell: Callable[[say.Mess
 class _Teller:
     """Turns the events of a run into messages."""
 
-    def __init__(self, job: str, tell: Callable[[say.Message], None], decode: Decode) -> None:
+    def __init__(self, job: str, tell: Callable[[say.Message], None], decode: Decode, previews: float) -> None:
         self._job = job
         self._tell = tell
         self._decode = decode
         self._shown: dict[str, float] = {}
-        self._blind = False
+        self._pictured: dict[str, float] = {}
+        self._pause = 1 / previews if previews > 0 else 0.0
+        self._blind = previews <= 0
 
     def on_event(self, event: events.Event) -> None:
         job, tell = self._job, self._tell
@@ -80,7 +91,10 @@ class _Teller:
         if event.step < event.total and now - self._shown.get(event.node, 0.0) < 1 / RATE:
             return
         self._shown[event.node] = now
-        picture = None if event.preview is None else self._picture(event.preview)
+        due = event.step >= event.total or now - self._pictured.get(event.node, 0.0) >= self._pause
+        picture = self._picture(event.preview) if due and event.preview is not None else None
+        if picture is not None:
+            self._pictured[event.node] = now
         self._tell(say.Progress(self._job, event.node, event.step, event.total, picture, event.note))
 
     def _picture(self, value: object) -> say.Picture | None:

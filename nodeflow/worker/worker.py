@@ -18,6 +18,7 @@ from typing import IO, Any
 
 import msgspec
 
+from .. import content
 from ..errors import Fault, NodeflowError
 from . import messages as say
 from .channel import Sender, receive
@@ -55,7 +56,8 @@ class Worker:
 
     def __init__(self, sender: Sender) -> None:
         self._sender = sender
-        self._runs: queue.SimpleQueue[say.Run] = queue.SimpleQueue()
+        self._runs: queue.SimpleQueue[say.Run | say.Setup] = queue.SimpleQueue()
+        self._previews = say.Setup().previews
         self._tokens: dict[str, Any] = {}
         self._look: say.Look | None = None
         self._looking = threading.Condition()
@@ -67,9 +69,30 @@ class Worker:
         self._engine = Engine()
         threading.Thread(target=self._listen, args=(commands,), name="commands", daemon=True).start()
         threading.Thread(target=self._answer_looks, name="looks", daemon=True).start()
-        self._say(say.Ready(os.getpid(), self._engine.device, self._engine.dtype))
+        self._ready()
         while True:
-            self._run(self._runs.get())
+            match self._runs.get():
+                case say.Run() as command:
+                    self._run(command)
+                case say.Setup() as command:
+                    self._set_up(command)
+
+    def _ready(self, refused: Fault | None = None) -> None:
+        self._say(say.Ready(os.getpid(), self._engine.device, self._engine.dtype, refused))
+
+    def _set_up(self, command: say.Setup) -> None:
+        from ..engine import resolve
+
+        for name in ("models", "outputs", "packs"):
+            os.environ.pop(content.variable(name), None)
+        os.environ.update({content.variable(name): path for name, path in command.folders.items()})
+        self._previews = command.previews
+        self._engine.results.resize(command.device_bytes, command.host_bytes, command.disk_bytes)
+        try:
+            self._engine.device, self._engine.dtype = resolve(command.device, command.dtype)
+            self._ready()
+        except NodeflowError as error:
+            self._ready(error.faults[0])
 
     def _say(self, message: say.Message) -> None:
         """Reply; without anybody to reply to, there is nothing left to do."""
@@ -96,6 +119,8 @@ class Worker:
             case say.Cancel(job=job):
                 if token := self._tokens.get(job):
                     token.cancel()
+            case say.Setup():
+                self._runs.put(command)
             case say.Look():
                 with self._looking:
                     self._look = command
@@ -120,7 +145,7 @@ class Worker:
 
         token = self._tokens[command.job]
         try:
-            run(self._engine, command, token, self._say)
+            run(self._engine, command, token, self._say, self._previews)
         except NodeflowError as error:
             self._say(say.JobFinished(command.job, 0.0, token.cancelled, error.faults))
         except Exception as error:

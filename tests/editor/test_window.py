@@ -362,7 +362,7 @@ def test_nothing_is_left_after_many_windows(qtbot, qapp, library):
 def test_settings_remember_files_and_keys(window, opened, qtbot):
     from nodeflow.editor.settings import Settings, _file
 
-    assert Settings.load().recent[0] == str(opened.resolve())
+    assert Settings.load()[0].recent[0] == str(opened.resolve())
     window.settings.shortcuts["run"] = "F5"
     window.settings.save()
     assert json.loads(_file().read_text())["shortcuts"] == {"run": "F5"}

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 MARK = ".frame"
 TITLE = 30.0
 PAD = 24.0
-COLOR = "#4a6fa5"
+COLOR = theme.FRAME
 Z_FRAME = -5.0
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QPainter, QPainterPath, QPen, QPolygonF
+from PySide6.QtGui import QPainter, QPainterPath, QPen, QPolygonF
 
 from .. import theme
 
@@ -31,9 +31,9 @@ def paint_picture(painter: QPainter, node: FlowNode) -> None:
     if len(node.mark.pictures) > 1:
         chip = QRectF(rect.right() - 44, rect.top() + 6, 38, 18)
         painter.setPen(NO_PEN)
-        painter.setBrush(QColor(0, 0, 0, 150))
+        painter.setBrush(theme.color(theme.SHADOW, 0.6))
         painter.drawRoundedRect(chip, 9, 9)
-        painter.setPen(theme.color(theme.TEXT))
+        painter.setPen(theme.color(theme.ON_HEADER))
         painter.setFont(theme.font(11))
         painter.drawText(chip, CENTER, f"1/{len(node.mark.pictures)}")
 
@@ -57,7 +57,7 @@ def paint_plot(painter: QPainter, rect: QRectF, curve: tuple[float, ...]) -> Non
     ]
     under = QPolygonF([QPointF(inner.left(), inner.bottom()), *points, QPointF(inner.right(), inner.bottom())])
     color = theme.type_color("Schedule")
-    painter.setBrush(QColor(color.red(), color.green(), color.blue(), 36))
+    painter.setBrush(theme.faded(color, 0.14))
     painter.drawPolygon(under)
     painter.setPen(QPen(color, 1.5))
     painter.drawPolyline(points)

@@ -62,15 +62,14 @@ def paint_near(painter: QPainter, node: FlowNode) -> None:
         _port(painter, node, spot)
 
 
-@cache
-def _shadow_pixels() -> tuple[tuple[float, QColor], ...]:
-    return tuple((spread, QColor(0, 0, 0, alpha)) for spread, alpha in ((6.0, 14), (4.0, 20), (2.5, 26), (1.0, 34)))
+SHADOW = ((6.0, 0.055), (4.0, 0.08), (2.5, 0.1), (1.0, 0.133))
+"""Pixels around the body, and how dark: together a soft edge."""
 
 
 def _shadow(painter: QPainter, body: QRectF) -> None:
     painter.setPen(NO_PEN)
-    for spread, color in _shadow_pixels():
-        painter.setBrush(color)
+    for spread, dark in SHADOW:
+        painter.setBrush(theme.color(theme.SHADOW, dark))
         rect = body.adjusted(-spread, -spread + 3, spread, spread + 3)
         painter.drawRoundedRect(rect, ROUND + spread, ROUND + spread)
 
@@ -103,21 +102,21 @@ def _header(painter: QPainter, node: FlowNode) -> None:
     room = WIDTH - 2 * 12 - _state(painter, node)
     if words:
         wide = QFontMetricsF(painter.font()).horizontalAdvance(words)
-        painter.setPen(QColor(255, 255, 255, 190))
+        painter.setPen(theme.color(theme.ON_HEADER, 0.8))
         painter.drawText(QRectF(12, 0, room, HEADER), RIGHT, words)
         room -= wide + 8
-    painter.setPen(QColor(255, 255, 255, 240))
+    painter.setPen(theme.color(theme.ON_HEADER, 0.96))
     painter.setFont(theme.font(TITLE, strong=True))
     name = elided(face.given or face.title, room, True)
     painter.drawText(QRectF(12, 0, room, HEADER), LEFT, name)
     if face.given:
         used = QFontMetricsF(painter.font()).horizontalAdvance(name) + 7
         painter.setFont(theme.font(LABEL - 1))
-        painter.setPen(QColor(255, 255, 255, 150))
+        painter.setPen(theme.color(theme.ON_HEADER, 0.65))
         painter.drawText(QRectF(12 + used, 0, room - used, HEADER), LEFT, elided(face.title, room - used))
     done, of = mark.step
     if mark.state == "running" and of:
-        painter.fillRect(QRectF(1, HEADER - 3, (WIDTH - 2) * min(1.0, done / of), 3), QColor(255, 255, 255, 230))
+        painter.fillRect(QRectF(1, HEADER - 3, (WIDTH - 2) * min(1.0, done / of), 3), theme.color(theme.ON_HEADER, 0.9))
 
 
 def _state(painter: QPainter, node: FlowNode) -> float:
@@ -128,19 +127,19 @@ def _state(painter: QPainter, node: FlowNode) -> float:
     if mark.state == "failed" or mark.problems:
         painter.setBrush(theme.color(theme.BAD))
         painter.drawEllipse(middle, 7, 7)
-        painter.setPen(QColor("#2a0d10"))
+        painter.setPen(theme.color(theme.ON_BAD))
         painter.setFont(theme.font(11, strong=True))
         painter.drawText(QRectF(middle.x() - 7, middle.y() - 7, 14, 14), CENTER, "!")
         painter.setFont(theme.font(LABEL - 1))
         painter.setPen(NO_PEN)
     elif mark.state == "running":
-        painter.setBrush(QColor(255, 255, 255))
+        painter.setBrush(theme.color(theme.ON_HEADER))
         painter.drawPolygon(QPolygonF([middle + QPointF(-4, -5), middle + QPointF(5, 0), middle + QPointF(-4, 5)]))
     elif mark.plan in ("run", "unknown"):
         painter.setBrush(theme.color(theme.WAIT))
         painter.drawEllipse(middle, 4, 4)
     elif mark.plan == "cached":
-        pen = QPen(QColor(255, 255, 255, 210), 1.8)
+        pen = QPen(theme.color(theme.ON_HEADER, 0.85), 1.8)
         pen.setCapStyle(Qt.PenCapStyle.RoundCap)
         painter.setPen(pen)
         painter.setBrush(NO_BRUSH)
@@ -165,7 +164,7 @@ def _port(painter: QPainter, node: FlowNode, spot: PortSpot) -> None:
     painter.setOpacity((1.0 if lit else 0.25) * (0.5 if node.face.bypass else 1.0))
     if node.lit and lit:
         painter.setPen(NO_PEN)
-        painter.setBrush(QColor(color.red(), color.green(), color.blue(), 70))
+        painter.setBrush(theme.faded(color, 0.27))
         painter.drawEllipse(place, size + 5, size + 5)
     field = any(field.name == spot.name for field in node.face.fields) and spot.side == "in"
     painter.setPen(QPen(color if not field or spot.wired else color.darker(150), 1.6))
@@ -282,7 +281,7 @@ def _outline(painter: QPainter, node: FlowNode) -> None:
     color = _edge(node)
     painter.setBrush(NO_BRUSH)
     if strong:
-        painter.setPen(QPen(QColor(color.red(), color.green(), color.blue(), 60), 5))
+        painter.setPen(QPen(theme.faded(color, 0.24), 5))
         painter.drawRoundedRect(node.body.adjusted(-1.5, -1.5, 1.5, 1.5), ROUND + 1.5, ROUND + 1.5)
     pen = QPen(color, 1.6 if strong else 1.0)
     if node.face.bypass:
@@ -294,22 +293,19 @@ def _outline(painter: QPainter, node: FlowNode) -> None:
         painter.drawRoundedRect(node.body.adjusted(2, 2, -2, -2), ROUND - 2, ROUND - 2)
 
 
-@cache
+@theme.remembered
 def _metrics(strong: bool) -> QFontMetricsF:
     return QFontMetricsF(theme.font(TITLE if strong else LABEL, strong))
 
 
-_ELIDED: dict[tuple[str, int, bool], str] = {}
-
-
 def elided(text: str, width: float, strong: bool = False) -> str:
     """A text cut to a width, remembered."""
-    key = (text[:300], int(width), strong)
-    if key not in _ELIDED:
-        if len(_ELIDED) > 20_000:
-            _ELIDED.clear()
-        _ELIDED[key] = _metrics(strong).elidedText(text[:300].replace("\n", " "), Qt.TextElideMode.ElideRight, width)
-    return _ELIDED[key]
+    return _elided(text[:300], int(width), strong)
+
+
+@theme.remembered
+def _elided(text: str, width: int, strong: bool) -> str:
+    return _metrics(strong).elidedText(text.replace("\n", " "), Qt.TextElideMode.ElideRight, width)
 
 
 __all__ = ["FIELD", "elided", "field_rect", "paint_far", "paint_near"]

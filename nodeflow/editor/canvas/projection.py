@@ -231,6 +231,13 @@ class Projection(FlowViewer):
         painter.drawText(QRectF(self.viewport().rect()), Qt.AlignmentFlag.AlignCenter, hint)
         painter.restore()
 
+    def retint(self) -> None:
+        """Another look: everything is painted again."""
+        self._row = None
+        for item in self.scene().items():
+            item.update()
+        self.viewport().update()
+
     def heights(self) -> dict[str, float]:
         return {name: item.body.height() for name, item in self.nodes.items()}
 
