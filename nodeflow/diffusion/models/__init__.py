@@ -18,6 +18,7 @@ MODELS: dict[str, str] = {
     "AutoencoderKL": "autoencoder_kl",
     "CLIPTextModel": "clip_text",
     "CLIPTextModelWithProjection": "clip_text",
+    "ControlNetModel": "controlnet",
     "SpectrogramAutoencoder": "autoencoder_spectrogram",
     "UNet1DModel": "unet1d",
     "UNet2DConditionModel": "unet2d_condition",

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from nodeflow.errors import NodeflowError
 
 from . import base
-from .base import Count, Eps, Levels, Probability, Width
+from .base import Count, Eps, Levels, Width
 from .blocks import DownBlock, MidBlock, UpBlock
 from .embeddings import ClassEmbedType, timestep_embedding, timestep_vector
 from .layers import Activation, Downsample2D, ResnetBlock2D, Upsample2D, activation
@@ -24,32 +24,45 @@ from .perturbation import Changes
 
 
 class UNetConfig(base.LevelConfig, frozen=True, kw_only=True):
-    """Published keys that `UNet2DModel` and `UNet2DConditionModel` have in common."""
+    """Published keys of the way down and the middle; a network with a way up has more."""
 
-    sample_size: int | tuple[int, ...] | None = None
     in_channels: Width = 4
-    out_channels: Width = 4
     block_out_channels: Levels = (320, 640, 1280, 1280)
     down_block_types: tuple[str, ...]
-    up_block_types: tuple[str, ...]
-    center_input_sample: bool = False
     flip_sin_to_cos: bool = True
     freq_shift: float = 0
     layers_per_block: Count | tuple[Count, ...] = 2
     downsample_padding: Annotated[int, Meta(ge=0, le=1)] = 1
     mid_block_scale_factor: float = 1
-    dropout: Probability = 0.0
     act_fn: Activation = "silu"
     norm_eps: Eps = 1e-5
     resnet_time_scale_shift: Literal["default", "scale_shift"] = "default"
-    time_embedding_type: Literal["positional"] = "positional"
-    time_embedding_dim: Width | None = None
     class_embed_type: ClassEmbedType | None = None
     num_class_embeds: Width | None = None
 
     def check(self) -> None:
         super().check()
         self.require_levels("down_block_types", "up_block_types", "layers_per_block")
+
+    @property
+    def up_block_types(self) -> tuple[str, ...] | None:
+        """None without a way up."""
+        return None
+
+    @property
+    def time_embedding_dim(self) -> int | None:
+        """Width of the time embedding, where it is not four times that of the first level."""
+        return None
+
+    @property
+    def center_input_sample(self) -> bool:
+        """Whether samples of 0..1 are brought to −1..1."""
+        return False
+
+    @property
+    def dropout(self) -> float:
+        """Inside the residual blocks."""
+        return 0.0
 
     @property
     def levels(self) -> int:
@@ -68,16 +81,16 @@ class UNetConfig(base.LevelConfig, frozen=True, kw_only=True):
 
     def levels_with(self, word: str) -> set[int]:
         """The levels that have a block whose type contains this word, on the way down or up."""
-        down, up = self.down_block_types, self.up_block_types[::-1]
-        return {level for level in range(self.levels) if word in down[level] or word in up[level]}
+        ways = (self.down_block_types, (self.up_block_types or ())[::-1])
+        return {level for way in ways for level, kind in enumerate(way) if word in kind}
 
     def resamples_by_resnet(self, block_type: str) -> bool:
         """Whether a residual block, and not a convolution, changes the resolution."""
         return False
 
 
-class UNet(base.Model):
-    """A U-net without the question what conditions it: a subclass brings attention and the middle.
+class HalfUNet(base.Model):
+    """The way down and the middle, without the question what conditions them: a subclass brings attention.
 
     Args:
         config: Its configuration.
@@ -100,12 +113,8 @@ class UNet(base.Model):
         self.conv_in = nn.Conv2d(c.in_channels, widths[0], 3, padding=1)
         self.down_blocks = nn.ModuleList(self._down_block(level) for level in range(len(widths)))
         self.mid_block = self._mid_block()
-        self.up_blocks = nn.ModuleList(self._up_block(level) for level in reversed(range(len(widths))))
-        self.conv_norm_out = nn.GroupNorm(c.norm_num_groups, widths[0], c.norm_eps)
-        self.conv_act: nn.Module = activation("silu")
         self.temb_act = activation(c.act_fn)
         self.class_embedding: nn.Module | None = None
-        self.conv_out = nn.Conv2d(widths[0], c.out_channels, 3, padding=1)
 
     @abstractmethod
     def _attention(self, block_type: str, level: int, layer: int, up: bool) -> nn.Module | None:
@@ -128,17 +137,6 @@ class UNet(base.Model):
             )
         return DownBlock(resnets, self._attentions(kind, level, layers, up=False), sampler)
 
-    def _up_block(self, level: int) -> UpBlock:
-        c, kind, width = self._c, self._c.up_block_types[-1 - level], self._c.block_out_channels[level]
-        below, above = c.block_out_channels[min(level + 1, c.levels - 1)], c.block_out_channels[max(level - 1, 0)]
-        layers = c.at_level("layers_per_block", level) + 1
-        skips = [width] * (layers - 1) + [above]
-        resnets = [self._resnet((below if i == 0 else width) + skip, width) for i, skip in enumerate(skips)]
-        sampler: nn.Module | None = None
-        if level > 0:
-            sampler = self._resnet(width, width, resample="up") if c.resamples_by_resnet(kind) else Upsample2D(width)
-        return UpBlock(resnets, self._attentions(kind, level, layers, up=True), sampler)
-
     def _attentions(self, kind: str, level: int, layers: int, up: bool) -> list[nn.Module]:
         found = (self._attention(kind, level, layer, up) for layer in range(layers))
         return [module for module in found if module is not None]
@@ -158,6 +156,65 @@ class UNet(base.Model):
         if self._c.class_embed_type == "timestep":
             labels = self._position(labels, sample)
         return self.class_embedding(labels).to(sample.dtype)
+
+    def _descend(
+        self,
+        x: Tensor,
+        temb: Tensor,
+        context: Tensor | None = None,
+        mask: Tensor | None = None,
+        changes: Changes | None = None,
+        beside: Tensor | None = None,
+    ) -> tuple[Tensor, list[Tensor]]:
+        """The way down, without the middle.
+
+        Args:
+            x: Noisy sample, [B, C_in, H, W].
+            temb: Activated embedding of time and all else that is a vector, [B, D].
+            context: Tokens of the text, [B, M, D'].
+            mask: Which tokens may be read, boolean, [B, 1, 1, M].
+            changes: What is to be done inside the attention blocks.
+            beside: Added to the first features, [B, C_0, H, W].
+
+        Returns:
+            The lowest features, and those of every layer.
+        """
+        x = self.conv_in(x)
+        if beside is not None:
+            x = x + beside
+        skips = [x]
+        for block in self.down_blocks:
+            x = block(x, temb, context, mask, skips, changes)
+        return x, skips
+
+
+class UNet(HalfUNet):
+    """A U-net without the question what conditions it: a subclass brings attention and the middle.
+
+    Args:
+        config: Its configuration.
+        temb_channels: Width of the embedding that the residual blocks take.
+        out_channels: Of the prediction.
+    """
+
+    def __init__(self, config: UNetConfig, temb_channels: int, out_channels: int) -> None:
+        super().__init__(config, temb_channels)
+        c, first = config, config.block_out_channels[0]
+        self.up_blocks = nn.ModuleList(self._up_block(level) for level in reversed(range(c.levels)))
+        self.conv_norm_out = nn.GroupNorm(c.norm_num_groups, first, c.norm_eps)
+        self.conv_act: nn.Module = activation("silu")
+        self.conv_out = nn.Conv2d(first, out_channels, 3, padding=1)
+
+    def _up_block(self, level: int) -> UpBlock:
+        c, kind, width = self._c, (self._c.up_block_types or ())[-1 - level], self._c.block_out_channels[level]
+        below, above = c.block_out_channels[min(level + 1, c.levels - 1)], c.block_out_channels[max(level - 1, 0)]
+        layers = c.at_level("layers_per_block", level) + 1
+        skips = [width] * (layers - 1) + [above]
+        resnets = [self._resnet((below if i == 0 else width) + skip, width) for i, skip in enumerate(skips)]
+        sampler: nn.Module | None = None
+        if level > 0:
+            sampler = self._resnet(width, width, resample="up") if c.resamples_by_resnet(kind) else Upsample2D(width)
+        return UpBlock(resnets, self._attentions(kind, level, layers, up=True), sampler)
 
     def _walk(
         self,
@@ -184,10 +241,7 @@ class UNet(base.Model):
             [B, C_out, H, W].
         """
         temb = self.temb_act(emb)
-        x = self.conv_in(2 * x - 1 if self._c.center_input_sample else x)
-        skips = [x]
-        for block in self.down_blocks:
-            x = block(x, temb, context, mask, skips, changes)
+        x, skips = self._descend(2 * x - 1 if self._c.center_input_sample else x, temb, context, mask, changes)
         if down_residuals is not None:
             skips = _sums(skips, down_residuals)
         if self.mid_block is not None:

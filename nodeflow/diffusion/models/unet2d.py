@@ -7,7 +7,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from .attention import AttentionBlock
-from .base import Count, Levels, Width
+from .base import Count, Levels, Probability, Width
 from .blocks import MidBlock
 from .embeddings import ClassEmbedType, TimestepEmbedding, class_embedding
 from .perturbation import Changes
@@ -20,6 +20,7 @@ UpType = Literal["UpBlock2D", "AttnUpBlock2D", "ResnetUpsampleBlock2D"]
 class UNet2DConfig(UNetConfig, frozen=True, kw_only=True):
     """Published keys of `UNet2DModel`."""
 
+    sample_size: int | tuple[int, ...] | None = None
     in_channels: Width = 3
     out_channels: Width = 3
     down_block_types: tuple[DownType, ...] = ("DownBlock2D", "AttnDownBlock2D", "AttnDownBlock2D", "AttnDownBlock2D")
@@ -27,6 +28,10 @@ class UNet2DConfig(UNetConfig, frozen=True, kw_only=True):
     up_block_types: tuple[UpType, ...] = ("AttnUpBlock2D", "AttnUpBlock2D", "AttnUpBlock2D", "UpBlock2D")
     block_out_channels: Levels = (224, 448, 672, 896)
     layers_per_block: Count = 2
+    center_input_sample: bool = False
+    dropout: Probability = 0.0
+    time_embedding_type: Literal["positional"] = "positional"
+    time_embedding_dim: Width | None = None
     downsample_type: Literal["conv", "resnet"] = "conv"
     upsample_type: Literal["conv", "resnet"] = "conv"
     attention_head_dim: Width | None = 8
@@ -64,7 +69,7 @@ class UNet2DModel(UNet):
 
     def __init__(self, config: UNet2DConfig) -> None:
         c, first = config, config.block_out_channels[0]
-        super().__init__(c, c.time_channels)
+        super().__init__(c, c.time_channels, c.out_channels)
         self.time_embedding = TimestepEmbedding(first, c.time_channels)
         self.class_embedding = class_embedding(c.class_embed_type, c.num_class_embeds, first, c.time_channels)
 

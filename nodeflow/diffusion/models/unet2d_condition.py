@@ -6,57 +6,36 @@ Stable Diffusion (Rombach et al. 2022) and SDXL (Podell et al. 2023).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Literal
+from typing import Literal
 
-import torch
-from msgspec import Meta
 from torch import Tensor, nn
 
-from nodeflow.errors import NodeflowError
-
-from .attention import Transformer2DModel
-from .base import Width
-from .blocks import MidBlock
-from .embeddings import TimestepEmbedding, class_embedding, timestep_embedding
+from .base import Probability, Width
 from .layers import Activation, activation
 from .perturbation import Changes
-from .unet import UNet, UNetConfig
+from .text_unet import Depth, TextConfig, TextReader
+from .unet import UNet
 
-DownType = Literal["DownBlock2D", "CrossAttnDownBlock2D"]
 UpType = Literal["UpBlock2D", "CrossAttnUpBlock2D"]
-Blocks = Annotated[int, Meta(ge=0, le=256)]
-Depth = Blocks | tuple[Blocks, ...]
 
 
-class UNet2DConditionConfig(UNetConfig, frozen=True, kw_only=True):
+class UNet2DConditionConfig(TextConfig, frozen=True, kw_only=True):
     """Published keys of `UNet2DConditionModel`."""
 
-    down_block_types: tuple[DownType, ...] = (
-        "CrossAttnDownBlock2D",
-        "CrossAttnDownBlock2D",
-        "CrossAttnDownBlock2D",
-        "DownBlock2D",
-    )
-    mid_block_type: Literal["UNetMidBlock2DCrossAttn", "UNetMidBlock2D"] | None = "UNetMidBlock2DCrossAttn"
+    sample_size: int | tuple[int, ...] | None = None
+    out_channels: Width = 4
     up_block_types: tuple[UpType, ...] = (
         "UpBlock2D",
         "CrossAttnUpBlock2D",
         "CrossAttnUpBlock2D",
         "CrossAttnUpBlock2D",
     )
-    only_cross_attention: bool | tuple[bool, ...] = False
-    cross_attention_dim: Width | tuple[Width, ...] = 1280
-    transformer_layers_per_block: Blocks | tuple[Depth, ...] = 1
+    center_input_sample: bool = False
+    dropout: Probability = 0.0
+    time_embedding_type: Literal["positional"] = "positional"
+    time_embedding_dim: Width | None = None
     reverse_transformer_layers_per_block: tuple[Depth, ...] | None = None
-    encoder_hid_dim: Width | None = None
-    encoder_hid_dim_type: Literal["text_proj"] | None = None
-    attention_head_dim: Width | tuple[Width, ...] = 8
-    num_attention_heads: Width | tuple[Width, ...] | None = None
     dual_cross_attention: bool = False
-    use_linear_projection: bool = False
-    addition_embed_type: Literal["text_time"] | None = None
-    addition_time_embed_dim: Width | None = None
-    upcast_attention: bool = False
     resnet_skip_time_act: bool = False
     resnet_out_scale_factor: float = 1.0
     time_embedding_act_fn: Activation | None = None
@@ -64,27 +43,20 @@ class UNet2DConditionConfig(UNetConfig, frozen=True, kw_only=True):
     time_cond_proj_dim: Width | None = None
     conv_in_kernel: Literal[3] = 3
     conv_out_kernel: Literal[3] = 3
-    projection_class_embeddings_input_dim: Width | None = None
     attention_type: Literal["default"] = "default"
     class_embeddings_concat: bool = False
     mid_block_only_cross_attention: bool | None = None
     cross_attention_norm: None = None
-    addition_embed_type_num_heads: int = 64
 
     def check(self) -> None:
         super().check()
-        self.require_levels("only_cross_attention", "cross_attention_dim", "attention_head_dim", "num_attention_heads")
-        self.require_levels("transformer_layers_per_block", "reverse_transformer_layers_per_block")
+        self.require_levels("reverse_transformer_layers_per_block")
         for key in ("dual_cross_attention", "resnet_skip_time_act"):
             if getattr(self, key):
                 raise self.refuse(key, "which is not supported")
         if self.resnet_out_scale_factor != 1:
             raise self.refuse("resnet_out_scale_factor", "but only 1 is supported")
-        levels = self.levels_with("CrossAttn") | ({self.levels - 1} if self.mid_block_type else set())
-        if any(self.block_out_channels[level] % self.heads(level) for level in levels):
-            raise self.refuse(self._heads_key, "which does not divide the channels of a level with attention")
         self._check_depths()
-        self._check_embeddings()
 
     def _check_depths(self) -> None:
         depths = self.transformer_layers_per_block
@@ -102,53 +74,24 @@ class UNet2DConditionConfig(UNetConfig, frozen=True, kw_only=True):
             if isinstance(depth, tuple) and len(depth) < layers:
                 raise self.refuse(key, f"but level {level} has {layers} layers")
 
-    def _check_embeddings(self) -> None:
-        if self.encoder_hid_dim_type and not self.encoder_hid_dim:
-            raise self.refuse("encoder_hid_dim", "but encoder_hid_dim_type is set")
-        if self.encoder_hid_dim and isinstance(self.cross_attention_dim, tuple):
-            raise self.refuse("cross_attention_dim", "but with encoder_hid_dim it must be one number")
-        needs_width = self.addition_embed_type or self.class_embed_type in ("projection", "simple_projection")
-        if needs_width and not self.projection_class_embeddings_input_dim:
-            raise self.refuse("projection_class_embeddings_input_dim", "but an embedding that projects needs it")
-        if self.addition_embed_type and not self.addition_time_embed_dim:
-            raise self.refuse("addition_time_embed_dim", "but addition_embed_type is set")
-
-    @property
-    def _heads_key(self) -> str:
-        return "attention_head_dim" if self.num_attention_heads is None else "num_attention_heads"
-
-    def heads(self, level: int) -> int:
-        """Number of attention heads: what the published key `attention_head_dim` really holds."""
-        return self.at_level(self._heads_key, level)
-
     def depth(self, level: int, layer: int, up: bool) -> int:
-        """Number of transformer blocks after a residual block."""
         reverse = self.reverse_transformer_layers_per_block
-        if up and reverse is not None:
-            depth = reverse[-1 - level]
-        else:
-            depth = self.at_level("transformer_layers_per_block", level)
+        if not up or reverse is None:
+            return super().depth(level, layer, up)
+        depth = reverse[-1 - level]
         return depth[layer] if isinstance(depth, tuple) else depth
 
 
-class UNet2DConditionModel(UNet):
+class UNet2DConditionModel(TextReader, UNet):
     """The U-net of Stable Diffusion 1, 2 and XL, with published parameter names."""
 
     Config = UNet2DConditionConfig
     _c: UNet2DConditionConfig
 
     def __init__(self, config: UNet2DConditionConfig) -> None:
-        c, first, width = config, config.block_out_channels[0], config.time_channels
-        super().__init__(c, 2 * width if c.class_embeddings_concat else width)
-        self.time_embedding = TimestepEmbedding(first, width, c.act_fn, c.timestep_post_act, c.time_cond_proj_dim)
-        projected = c.projection_class_embeddings_input_dim
-        self.class_embedding = class_embedding(
-            c.class_embed_type, c.num_class_embeds, first, width, in_channels=projected, act=c.act_fn
-        )
-        self.add_embedding = TimestepEmbedding(projected, width) if c.addition_embed_type and projected else None
-        self.encoder_hid_proj = (
-            nn.Linear(c.encoder_hid_dim, c.at_level("cross_attention_dim", 0)) if c.encoder_hid_dim else None
-        )
+        c, width = config, config.time_channels
+        super().__init__(c, 2 * width if c.class_embeddings_concat else width, c.out_channels)
+        self._make_embeddings(c.timestep_post_act, c.time_cond_proj_dim)
         self.time_embed_act = activation(c.time_embedding_act_fn) if c.time_embedding_act_fn else nn.Identity()
         self.conv_act = activation(c.act_fn)
 
@@ -186,60 +129,10 @@ class UNet2DConditionModel(UNet):
             NodeflowError: NF414, the tensors do not fit the network or each other.
         """
         self._require_map(sample, self._c.in_channels)
-        emb = self.time_embedding(self._position(timestep, sample), timestep_cond)
-        labels = self._class_vector(class_labels, sample)
-        if labels is not None:
-            emb = torch.cat([emb, labels], dim=-1) if self._c.class_embeddings_concat else emb + labels
-        if self.add_embedding is not None:
-            emb = emb + self.add_embedding(self._size_vector(added_cond_kwargs or {}, emb))
+        beside = self._c.class_embeddings_concat
+        emb = self._vector(timestep, sample, class_labels, added_cond_kwargs, timestep_cond, beside)
         emb = self.time_embed_act(emb)
         context = self._context(encoder_hidden_states, sample)
         mask = None if encoder_attention_mask is None else encoder_attention_mask.bool()[:, None, None, :]
         residuals = (down_block_additional_residuals, mid_block_additional_residual)
         return self._walk(sample, emb, context, mask, *residuals, changes)
-
-    def _context(self, tokens: Tensor, sample: Tensor) -> Tensor:
-        width = self._c.encoder_hid_dim or self._c.cross_attention_dim
-        fits = tokens.ndim == 3 and tokens.shape[0] == sample.shape[0]
-        if not fits or (isinstance(width, int) and tokens.shape[-1] != width):
-            raise NodeflowError(
-                "NF414",
-                f"the text is {list(tokens.shape)}, but this network reads [{sample.shape[0]}, T, {width}]",
-                fix="use the text encoder that belongs to this model",
-            )
-        return tokens if self.encoder_hid_proj is None else self.encoder_hid_proj(tokens)
-
-    def _size_vector(self, added: Mapping[str, Tensor], emb: Tensor) -> Tensor:
-        """SDXL's micro-conditioning (section 2.2): pooled text beside the embedded sizes, [B, P + 6 D]."""
-        if not {"text_embeds", "time_ids"} <= added.keys():
-            raise NodeflowError("NF414", "this network needs added_cond_kwargs with text_embeds and time_ids")
-        c, ids = self._c, added["time_ids"]
-        sizes = timestep_embedding(ids.flatten(), c.addition_time_embed_dim or 0, c.flip_sin_to_cos, c.freq_shift)
-        return torch.cat([added["text_embeds"], sizes.view(ids.shape[0], -1)], dim=-1).to(emb.dtype)
-
-    def _transformer(self, level: int, layer: int, up: bool, only_cross: bool) -> Transformer2DModel:
-        c = self._c
-        return Transformer2DModel(
-            c.block_out_channels[level],
-            c.heads(level),
-            c.depth(level, layer, up),
-            c.at_level("cross_attention_dim", level),
-            groups=c.norm_num_groups,
-            use_linear_projection=c.use_linear_projection,
-            only_cross_attention=only_cross,
-        )
-
-    def _attention(self, block_type: str, level: int, layer: int, up: bool) -> nn.Module | None:
-        if not block_type.startswith("CrossAttn"):
-            return None
-        return self._transformer(level, layer, up, bool(self._c.at_level("only_cross_attention", level)))
-
-    def _mid_block(self) -> MidBlock | None:
-        c, width, last = self._c, self._c.block_out_channels[-1], self._c.levels - 1
-        if c.mid_block_type is None:
-            return None
-        attentions = [self._transformer(last, 0, False, False)] if "CrossAttn" in c.mid_block_type else []
-        resnets = [
-            self._resnet(width, width, output_scale=c.mid_block_scale_factor) for _ in range(1 + len(attentions))
-        ]
-        return MidBlock(resnets, attentions)
