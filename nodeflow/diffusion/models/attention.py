@@ -104,16 +104,32 @@ class GEGLU(nn.Module):
         return h * F.gelu(gate)
 
 
+class TanhGELU(nn.Module):
+    """GELU(x W + b), in its approximation by a hyperbolic tangent (Hendrycks & Gimpel 2016, section 2)."""
+
+    def __init__(self, channels: int, hidden: int) -> None:
+        super().__init__()
+        self.proj = Linear(channels, hidden)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, N, C] -> [B, N, hidden]."""
+        return F.gelu(self.proj(x), approximate="tanh")
+
+
 class FeedForward(nn.Module):
-    """Two linear layers around a gated GELU, four times wider inside.
+    """Two linear layers around a GELU, four times wider inside.
 
     The place between them is a dropout in the published networks, never used but counted in the names.
+
+    Args:
+        gated: Around a gated GELU; else a plain one.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, gated: bool = True) -> None:
         super().__init__()
         hidden = 4 * channels
-        self.net = nn.Sequential(GEGLU(channels, hidden), nn.Identity(), Linear(hidden, channels))
+        first = (GEGLU if gated else TanhGELU)(channels, hidden)
+        self.net = nn.Sequential(first, nn.Identity(), Linear(hidden, channels))
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, N, C] -> [B, N, C]."""

@@ -1,0 +1,38 @@
+"""Rotary positions: queries and keys are turned by angles that grow with where a token is.
+
+RoFormer (Su et al. 2021, arXiv 2104.09864, section 3.2.2), with an own share of the channels for each axis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+
+def rotations(ids: Tensor, widths: Sequence[int], theta: float = 10_000.0) -> Tensor:
+    """The turn of each token's channel pairs, e^{i m ω_j} with ω_j = θ^{−2j / width}.
+
+    Args:
+        ids: Where each token is, one number an axis, [N, axes].
+        widths: Channels of a head that each axis turns, even.
+
+    Returns:
+        cos and sin, float32, [2, N, Σ widths / 2].
+    """
+    device = "cpu" if ids.device.type == "mps" else ids.device  # no float64 there, and large angles need it
+    places = ids.to(device, torch.float64)
+    angles = [
+        places[:, axis, None] * theta ** (-torch.arange(0, width, 2, dtype=torch.float64, device=device) / width)
+        for axis, width in enumerate(widths)
+    ]
+    angle = torch.cat(angles, dim=-1)
+    return torch.stack([angle.cos(), angle.sin()]).to(ids.device, torch.float32)
+
+
+def rotated(x: Tensor, turn: Tensor) -> Tensor:
+    """Each pair of neighbouring channels turned, [B, heads, N, d] by [2, N, d / 2] -> [B, heads, N, d]."""
+    cos, sin = turn
+    even, odd = x[..., 0::2].float(), x[..., 1::2].float()
+    return torch.stack([even * cos - odd * sin, odd * cos + even * sin], dim=-1).flatten(-2).to(x.dtype)

@@ -1,0 +1,180 @@
+"""SD3Transformer2DModel: the MMDiT of Stable Diffusion 3 and 3.5 (Esser et al. 2024, arXiv 2403.03206)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+import torch
+from msgspec import Meta
+from torch import Tensor, nn
+
+from nodeflow.errors import NodeflowError
+
+from .base import Config, Count, Model, Width
+from .embeddings import timestep_vector
+from .joint import JointTransformerBlock
+from .kernels import Linear
+from .modulation import Condition, FinalModulation
+from .perturbation import Changes
+from .transformer import require_texts
+
+Side = Annotated[int, Meta(ge=1, le=4096)]
+
+
+class SD3TransformerConfig(Config, frozen=True, kw_only=True):
+    """Published keys of `SD3Transformer2DModel`."""
+
+    sample_size: Side = 128
+    patch_size: Annotated[int, Meta(ge=1, le=64)] = 2
+    in_channels: Width = 16
+    num_layers: Count = 18
+    attention_head_dim: Width = 64
+    num_attention_heads: Count = 18
+    joint_attention_dim: Width = 4096
+    caption_projection_dim: Width = 1152
+    pooled_projection_dim: Width = 2048
+    out_channels: Width | None = 16
+    pos_embed_max_size: Side = 96
+    dual_attention_layers: tuple[int, ...] = ()
+    qk_norm: Literal["rms_norm"] | None = None
+
+    @property
+    def width(self) -> int:
+        """Channels of a token."""
+        return self.num_attention_heads * self.attention_head_dim
+
+    def check(self) -> None:
+        if self.caption_projection_dim != self.width:
+            raise self.refuse("caption_projection_dim", f"but the tokens of the picture are {self.width} wide")
+        if self.width % 4:
+            raise self.refuse("attention_head_dim", "so that the width is no multiple of 4")
+
+
+class SD3Transformer2DModel(Model):
+    """Predicts the velocity of a latent from its noisy state, the time and a text."""
+
+    Config = SD3TransformerConfig
+
+    def __init__(self, config: SD3TransformerConfig) -> None:
+        super().__init__()
+        self._c = c = config
+        self.pos_embed = PatchEmbed(c)
+        self.time_text_embed = Condition(c.pooled_projection_dim, c.width)
+        self.context_embedder = Linear(c.joint_attention_dim, c.width)
+        self.transformer_blocks = nn.ModuleList(
+            JointTransformerBlock(
+                c.width,
+                c.num_attention_heads,
+                c.qk_norm is not None,
+                dual=i in c.dual_attention_layers,
+                last=i == c.num_layers - 1,
+            )
+            for i in range(c.num_layers)
+        )
+        self.norm_out = FinalModulation(c.width)
+        self.proj_out = Linear(c.width, c.patch_size**2 * (c.out_channels or c.in_channels))
+
+    def forward(
+        self,
+        hidden_states: Tensor,
+        encoder_hidden_states: Tensor,
+        pooled_projections: Tensor,
+        timestep: Tensor | float,
+        block_controlnet_hidden_states: Sequence[Tensor] | None = None,
+        changes: Changes | None = None,
+    ) -> Tensor:
+        """Predict the velocity ε − x0.
+
+        Args:
+            hidden_states: Noisy latent, [B, C_in, H, W]; H and W multiples of `patch_size`.
+            encoder_hidden_states: Tokens of the text, [B, T, D].
+            pooled_projections: The pooled text, [B, P].
+            timestep: 0..1000, a number, a scalar tensor or [B].
+            block_controlnet_hidden_states: From a ControlNet, [B, N, C] each; spread over the blocks.
+            changes: Which blocks are left out; see `perturbation.touched`.
+
+        Returns:
+            [B, C_out, H, W].
+
+        Raises:
+            NodeflowError: NF414, the tensors do not fit the network or each other.
+        """
+        self._require_map(hidden_states, self._c.in_channels)
+        widths = self._c.joint_attention_dim, self._c.pooled_projection_dim
+        require_texts(len(hidden_states), encoder_hidden_states, pooled_projections, *widths)
+        rows, columns = self.pos_embed.grid(hidden_states)
+        x = self.pos_embed(hidden_states)
+        c = self.time_text_embed(timestep_vector(timestep, hidden_states), pooled_projections)
+        text = self.context_embedder(encoder_hidden_states)
+        hints, blocks = block_controlnet_hidden_states or (), len(self.transformer_blocks)
+        for i, block in enumerate(self.transformer_blocks):
+            x, text = block(x, text, c, change=None if changes is None else changes.get(block))
+            if hints and not block.last:
+                x = x + hints[i * len(hints) // blocks]
+        return self._picture(self.proj_out(self.norm_out(x, c)), rows, columns)
+
+    def _picture(self, tokens: Tensor, rows: int, columns: int) -> Tensor:
+        """[B, rows · columns, p² C] -> [B, C, p rows, p columns]."""
+        p = self._c.patch_size
+        patches = tokens.unflatten(2, (p, p, -1)).unflatten(1, (rows, columns))
+        return patches.permute(0, 5, 1, 3, 2, 4).flatten(4).flatten(2, 3)
+
+
+class PatchEmbed(nn.Module):
+    """Patches as tokens, and where they are: the middle of a square table of sinusoidal positions.
+
+    A picture of any size takes the positions around the table's centre, so that the middle of every picture is in
+    the same place (section 5.3.2 of the paper).
+    """
+
+    pos_embed: Tensor
+
+    def __init__(self, c: SD3TransformerConfig) -> None:
+        super().__init__()
+        self.patch, self.side = c.patch_size, c.pos_embed_max_size
+        self.proj = nn.Conv2d(c.in_channels, c.width, c.patch_size, stride=c.patch_size)
+        self.register_buffer("pos_embed", positions(c.pos_embed_max_size, c.sample_size // c.patch_size, c.width)[None])
+
+    def grid(self, x: Tensor) -> tuple[int, int]:
+        """Rows and columns of patches of [B, C, H, W].
+
+        Raises:
+            NodeflowError: NF414, the sides are no multiples of the patch, or more than there are positions.
+        """
+        height, width = x.shape[-2:]
+        most = self.patch * self.side
+        if height % self.patch or width % self.patch or not 0 < height <= most or not 0 < width <= most:
+            raise NodeflowError(
+                "NF414",
+                f"a latent of {height} × {width}, but this network takes multiples of {self.patch} up to {most}",
+                fix="change the size of the picture",
+            )
+        return height // self.patch, width // self.patch
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, C, H, W] -> [B, rows · columns, D]."""
+        rows, columns = self.grid(x)
+        top, left = (self.side - rows) // 2, (self.side - columns) // 2
+        table = self.pos_embed.unflatten(1, (self.side, self.side))
+        here = table[:, top : top + rows, left : left + columns].flatten(1, 2)
+        return self.proj(x).flatten(2).transpose(1, 2) + here.to(x.dtype)
+
+
+def positions(side: int, base: int, width: int) -> Tensor:
+    """A square table of sinusoidal positions, half of the channels for the column, half for the row.
+
+    Args:
+        side: Rows and columns of the table.
+        base: The table spans 0..base, whatever its size.
+        width: Channels, a multiple of 4.
+
+    Returns:
+        float32, [side², width].
+    """
+    omega = 10_000 ** (-torch.arange(width // 4, dtype=torch.float64) / (width // 4))
+    place = torch.arange(side, dtype=torch.float32) / (side / base)
+    angle = place[:, None] * omega
+    one = torch.cat([angle.sin(), angle.cos()], dim=-1).float()
+    rows, columns = one[:, None].expand(side, side, -1), one[None].expand(side, side, -1)
+    return torch.cat([columns, rows], dim=-1).flatten(0, 1)
