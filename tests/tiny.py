@@ -40,6 +40,17 @@ TEXT: dict[str, Any] = {
     "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 3, "num_attention_heads": 4,
     "max_position_embeddings": 77, "hidden_act": "quick_gelu", "projection_dim": 32,
 }  # fmt: skip
+TEXT_2: dict[str, Any] = TEXT | {
+    "architectures": ["CLIPTextModelWithProjection"], "hidden_size": 24, "intermediate_size": 48,
+    "hidden_act": "gelu", "projection_dim": 16,
+}  # fmt: skip
+XL_UNET: dict[str, Any] = {
+    "down_block_types": ["DownBlock2D", "CrossAttnDownBlock2D"],
+    "up_block_types": ["CrossAttnUpBlock2D", "UpBlock2D"], "attention_head_dim": [2, 4],
+    "cross_attention_dim": 56, "transformer_layers_per_block": [1, 2], "use_linear_projection": True,
+    "addition_embed_type": "text_time", "addition_time_embed_dim": 8,
+    "projection_class_embeddings_input_dim": 16 + 6 * 8,
+}  # fmt: skip
 PIXEL_UNET: dict[str, Any] = {
     "_class_name": "UNet2DModel",
     "sample_size": 16, "in_channels": 3, "out_channels": 3, "block_out_channels": [16, 32], "layers_per_block": 1,
@@ -57,6 +68,18 @@ SD_SCHEDULER: dict[str, Any] = {
     "_class_name": "PNDMScheduler", "num_train_timesteps": 1000, "beta_start": 0.00085, "beta_end": 0.012,
     "beta_schedule": "scaled_linear", "skip_prk_steps": True, "set_alpha_to_one": False, "steps_offset": 1,
     "clip_sample": False, "prediction_type": "epsilon",
+}  # fmt: skip
+XL_SCHEDULER: dict[str, Any] = SD_SCHEDULER | {
+    "_class_name": "EulerDiscreteScheduler", "timestep_spacing": "leading", "interpolation_type": "linear",
+    "use_karras_sigmas": False, "sample_max_value": 1.0,
+}  # fmt: skip
+XL_INDEX: dict[str, Any] = {
+    "_class_name": "StableDiffusionXLPipeline", "_diffusers_version": "0.42.1", "force_zeros_for_empty_prompt": True,
+    "scheduler": ["diffusers", "EulerDiscreteScheduler"],
+    "text_encoder": ["transformers", "CLIPTextModel"],
+    "text_encoder_2": ["transformers", "CLIPTextModelWithProjection"],
+    "tokenizer": ["transformers", "CLIPTokenizer"], "tokenizer_2": ["transformers", "CLIPTokenizer"],
+    "unet": ["diffusers", "UNet2DConditionModel"], "vae": ["diffusers", "AutoencoderKL"],
 }  # fmt: skip
 DDPM_SCHEDULER: dict[str, Any] = {
     "_class_name": "DDPMScheduler", "num_train_timesteps": 1000, "beta_start": 0.0001, "beta_end": 0.02,
@@ -79,7 +102,7 @@ def write_network(folder: Path, library: str, kind: str, config: Mapping[str, An
     save_file(seeded(kind, config, seed).state_dict(), folder / f"{STEM[library]}.safetensors", {"format": "pt"})
 
 
-def write_tokenizer(folder: Path) -> int:
+def write_tokenizer(folder: Path, pad: str = "<|endoftext|>") -> int:
     """CLIP's published tokenizer files with a small vocabulary; returns its size."""
     alphabet = sorted(ByteLevel.alphabet())
     vocabulary = [*alphabet, *(f"{sign}</w>" for sign in alphabet)]
@@ -93,7 +116,7 @@ def write_tokenizer(folder: Path) -> int:
     names = [*dict.fromkeys(vocabulary), "<|startoftext|>", "<|endoftext|>"]
     write_json(folder / "vocab.json", {name: i for i, name in enumerate(names)})
     (folder / "merges.txt").write_text("\n".join(["#version: 0.2", *map(" ".join, merges)]) + "\n", encoding="utf-8")
-    special = {"bos_token": names[-2], "eos_token": names[-1], "pad_token": names[-1], "unk_token": names[-1]}
+    special = {"bos_token": names[-2], "eos_token": names[-1], "pad_token": pad, "unk_token": names[-1]}
     write_json(folder / "special_tokens_map.json", special)
     options = {**special, "tokenizer_class": "CLIPTokenizer", "model_max_length": 77, "do_lower_case": True}
     write_json(folder / "tokenizer_config.json", options)
@@ -134,6 +157,35 @@ def text_to_image(folder: Path, **unet: Any) -> None:
 def inpaint(folder: Path) -> None:
     """The same with a denoiser that sees the mask and the masked picture: nine channels."""
     text_to_image(folder, in_channels=9)
+
+
+def sdxl(folder: Path, **unet: Any) -> None:
+    """An SDXL: two text encoders 32 and 24 wide, six sizes beside a pooled text of 16."""
+    vocabulary = write_tokenizer(folder / "tokenizer")
+    write_tokenizer(folder / "tokenizer_2", pad="!")
+    ids = {"vocab_size": vocabulary, "bos_token_id": vocabulary - 2, "eos_token_id": vocabulary - 1}
+    write_network(folder / "text_encoder", "transformers", "CLIPTextModel", TEXT | ids, seed=11)
+    second = TEXT_2 | ids | {"pad_token_id": 0}
+    write_network(folder / "text_encoder_2", "transformers", "CLIPTextModelWithProjection", second, seed=12)
+    write_network(folder / "unet", "diffusers", "UNet2DConditionModel", UNET | XL_UNET | unet, seed=13)
+    write_network(folder / "vae", "diffusers", "AutoencoderKL", VAE | {"scaling_factor": 0.13025}, seed=14)
+    write_json(folder / "scheduler" / "scheduler_config.json", XL_SCHEDULER)
+    write_json(folder / "model_index.json", XL_INDEX)
+
+
+def sdxl_inpaint(folder: Path) -> None:
+    """The same with a denoiser that sees the mask and the masked picture: nine channels."""
+    sdxl(folder, in_channels=9)
+
+
+def sdxl_refiner(folder: Path) -> None:
+    """An SDXL refiner: the second text encoder alone, five sizes, one of them the score."""
+    sdxl(folder, cross_attention_dim=24, projection_class_embeddings_input_dim=16 + 5 * 8)
+    for name in ("text_encoder", "tokenizer"):
+        shutil.rmtree(folder / name)
+    none = {"text_encoder": [None, None], "tokenizer": [None, None], "requires_aesthetics_score": True}
+    index = XL_INDEX | none | {"_class_name": "StableDiffusionXLImg2ImgPipeline", "force_zeros_for_empty_prompt": False}
+    write_json(folder / "model_index.json", index)
 
 
 def unconditional(folder: Path) -> None:
@@ -203,7 +255,10 @@ class Tiny:
 
     kinds: Mapping[str, Callable[[Path], None]] = {
         maker.__name__: maker
-        for maker in (text_to_image, inpaint, unconditional, unconditional_at_root, waves, fp16, sharded)
+        for maker in (
+            *(text_to_image, inpaint, unconditional, unconditional_at_root, waves, fp16, sharded),
+            *(sdxl, sdxl_inpaint, sdxl_refiner),
+        )
     }
 
     def __init__(self, root: Path) -> None:

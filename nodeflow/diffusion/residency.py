@@ -115,7 +115,8 @@ class Residency:
         """Borrow a handle's network for the length of a `with`.
 
         Args:
-            handle: From `open_model`. Its number format counts, unless it is "auto".
+            handle: From `open_model`. Its number format counts, unless it is "auto". An autoencoder whose
+                configuration says `force_upcast`, as that of SDXL, overflows in float16 and is lent in float32.
             device: As for `pick_device`.
             dtype: As for `pick_dtype`, where the handle leaves it open.
 
@@ -124,6 +125,8 @@ class Residency:
         """
         device = pick_device(device)
         dtype = pick_dtype(dtype if handle.dtype == "auto" else handle.dtype, device)
+        if dtype == "float16" and handle.config.get("force_upcast"):
+            dtype = "float32"
         place = self._pin(handle, device, dtype)
         try:
             with place.lock:

@@ -65,6 +65,7 @@ def encode(
     skip: int = 0,
     normalised: bool = True,
     windows: int | None = None,
+    least: int = 1,
 ) -> Conditioning:
     """Encode prompts.
 
@@ -79,6 +80,7 @@ def encode(
         skip: Take the states of so many layers before the last ("CLIP skip"; 0 = the last layer).
         normalised: Bring skipped states through the final normalisation; SDXL reads them as they are.
         windows: Read at most so many windows and leave off the rest; None = all.
+        least: Read at least so many windows, empty ones after the prompt's.
 
     Returns:
         States [B, 77 n, D] and the pooled state of each prompt's first window [B, D'], float32.
@@ -88,7 +90,7 @@ def encode(
             NF205, no such layer.
     """
     own = [read(text, tokenizer, weighting)[:windows] for text in texts]
-    batch, longest = len(own), max(map(len, own))
+    batch, longest = len(own), max(least, *map(len, own))
     frame, layer = _Frame(tokenizer), (skip, normalised)
     all_windows = [window for mine in own for window in [*mine, *([[]] * (longest - len(mine)))]]
     states, pooled = _states(encoder, torch.tensor([frame.ids(window) for window in all_windows]), layer)

@@ -178,6 +178,15 @@ def test_an_error_of_the_borrower_gives_back(shelf):
     assert lender.held()[0].borrowers == 0
 
 
+def test_what_overflows_in_half_precision_is_lent_in_float32(shelf):
+    lender = make(shelf)
+    for dtype, found in (("float16", "float32"), ("bfloat16", "bfloat16")):
+        with lender.weights(handle("vae", dtype=dtype, config={"force_upcast": True})) as net:
+            assert net.dtype == found
+    with lender.weights(handle("vae", dtype="float16", config={"force_upcast": False})) as net:
+        assert net.dtype == "float16"
+
+
 def test_the_handles_format_comes_before_the_runs(shelf):
     lender = make(shelf)
     with lender.weights(handle("a", dtype="float16"), dtype="float32") as net:

@@ -3,110 +3,32 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from oracle.whole import (
+    PROMPT,
+    SEED,
+    STEPS,
+    Model,
+    agree,
+    diffusers,
+    each_scheduler,
+    generator,
+    painted,
+    repainted,
+    varied,
+)
 
-from nodeflow.diffusion import schedulers, sounds
-from nodeflow.diffusion.checkpoints import open_model
+from nodeflow.diffusion import schedulers, sounds, text
 from nodeflow.diffusion.checkpoints.load import load_weights
 from nodeflow.diffusion.checkpoints.spaces import wave_length
 from nodeflow.diffusion.checkpoints.tokenizer import load_tokenizer
-from nodeflow.diffusion.guidance import ClassifierFree, Guided, Rescaled, network, unguided
-from nodeflow.diffusion.latents import blanked, empty, to_image, to_latent, with_mask
-from nodeflow.diffusion.sampling import begin_at, sample, seeds
-from nodeflow.diffusion.text import encode
-from nodeflow.values import Image, Latent, Mask
-
-diffusers = pytest.importorskip("diffusers")
-
-TOLERANCE = 1e-4
-PROMPT, NEGATIVE, SEED, STEPS, GUIDANCE = "a photo of a red heart, happy", "sad face", 5, 6, 4.0
-SCHEDULERS = [
-    ("DDPMScheduler", {}),
-    ("DDIMScheduler", {}),
-    ("PNDMScheduler", {}),
-    ("PNDMScheduler", {"skip_prk_steps": False}),
-    ("LMSDiscreteScheduler", {}),
-    ("EulerDiscreteScheduler", {}),
-    ("EulerDiscreteScheduler", {"use_karras_sigmas": True, "timestep_spacing": "trailing"}),
-    ("EulerAncestralDiscreteScheduler", {}),
-    ("HeunDiscreteScheduler", {}),
-    ("DPMSolverMultistepScheduler", {}),
-    ("DPMSolverMultistepScheduler", {"algorithm_type": "sde-dpmsolver++", "use_karras_sigmas": True}),
-    ("UniPCMultistepScheduler", {}),
-]
-each_scheduler = pytest.mark.parametrize(
-    ("name", "options"), SCHEDULERS, ids=[" ".join([name, *options]) for name, options in SCHEDULERS]
-)
-
-
-@dataclass
-class Model:
-    """A tiny checkpoint in our networks, its folder for the reference."""
-
-    folder: str
-    parts: Any
-    unet: Any
-    vae: Any
-    text: Any
-    tokenizer: Any
-    reference: Any = None
-
-    @classmethod
-    def load(cls, folder: str) -> Model:
-        parts = open_model(folder)
-        text = parts.text_encoder
-        return cls(
-            folder,
-            parts,
-            load_weights(parts.denoiser),
-            None if parts.autoencoder.kind == "Pixels" else load_weights(parts.autoencoder),
-            text and load_weights(text),
-            text and load_tokenizer(text),
-        )
-
-    @property
-    def space(self) -> Any:
-        return self.parts.denoiser.space
-
-    def solver(self, name: str, options: dict[str, Any]) -> schedulers.Solver:
-        scheduler = schedulers.from_config(name, self.parts.scheduler.config, **options)
-        return scheduler.solver(scheduler.schedule(STEPS))
-
-    def encode(self, text: str, **options: Any) -> Any:
-        return encode([text], self.tokenizer, self.text, weighting="none", **options)
-
-    def denoise(self, around: Any = lambda inner: inner) -> Any:
-        conditionings = {"positive": self.encode(PROMPT), "negative": self.encode(NEGATIVE)}
-        return Guided(network(self.unet), conditionings, around(ClassifierFree(GUIDANCE)))
-
-    def pipeline(self, kind: str, name: str, options: dict[str, Any]) -> Any:
-        """A reference pipeline that shares its networks with the others of this checkpoint."""
-        if self.reference is None:
-            self.reference = diffusers.DiffusionPipeline.from_pretrained(self.folder, safety_checker=None)
-        pipe = getattr(diffusers, kind)(**self.reference.components, requires_safety_checker=False)
-        pipe.scheduler = getattr(diffusers, name).from_config(pipe.scheduler.config, **options)
-        pipe.set_progress_bar_config(disable=True)
-        return pipe
-
-    def expected(self, kind: str, name: str, options: dict[str, Any], **call: Any) -> Tensor:
-        """The picture of a reference pipeline, [B, 3, H, W]."""
-        return self.painted(self.pipeline(kind, name, options), **call)
-
-    def painted(self, pipe: Any, **call: Any) -> Tensor:
-        """The picture of a reference pipeline as it is, [B, 3, H, W]."""
-        defaults = {"prompt": PROMPT, "negative_prompt": NEGATIVE, "guidance_scale": GUIDANCE}
-        defaults |= {"generator": generator(), "num_inference_steps": STEPS, "output_type": "pt"}
-        return pipe(**(defaults | call)).images
-
-
-def generator(seed: int = SEED) -> torch.Generator:
-    return torch.Generator("cpu").manual_seed(seed)
+from nodeflow.diffusion.guidance import ClassifierFree, Rescaled, network, unguided
+from nodeflow.diffusion.latents import empty, to_image
+from nodeflow.diffusion.sampling import sample, seeds
+from nodeflow.values import Image, Mask
 
 
 @pytest.fixture(scope="module")
@@ -134,23 +56,19 @@ def mask() -> Mask:
     return Mask((torch.rand(1, 1, 16, 16, generator=generator(2)) > 0.5).float())
 
 
-def agree(found: Tensor, expected: Tensor) -> None:
-    assert found.shape == expected.shape
-    assert (found - expected).abs().max().item() <= TOLERANCE
-    assert found.std() > 0.01  # else any two would agree
-
-
 # -- prompts -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("text", ["", PROMPT, "A  RED\nheart! 12 ½ ♥", "cat, " * 60])
+@pytest.mark.parametrize("said", ["", PROMPT, "A  RED\nheart! 12 ½ ♥", "cat, " * 60])
 @pytest.mark.parametrize("skip", [0, 1, 2])
-def test_prompts(model, text, skip):
+def test_prompts(model, said, skip):
     pipe = model.pipeline("StableDiffusionPipeline", "DDIMScheduler", {})
     if not hasattr(pipe.text_encoder, "text_model"):  # transformers 5.6 flattened it, the pipeline still asks for it
         pipe.text_encoder.__dict__["text_model"] = pipe.text_encoder
-    expected, _ = pipe.encode_prompt(text, "cpu", 1, False, clip_skip=skip or None)
-    found = model.encode(text, skip=skip, windows=1).states
+    expected, _ = pipe.encode_prompt(said, "cpu", 1, False, clip_skip=skip or None)
+    encoder = model.parts.text_encoder
+    options = {"weighting": "none", "skip": skip, "windows": 1}
+    found = text.encode([said], load_tokenizer(encoder), load_weights(encoder), **options).states
     assert (found - expected).abs().max().item() <= 1e-5
 
 
@@ -160,7 +78,8 @@ def test_prompts_padded_as_stable_diffusion_2_does(tiny, tmp_path):
         path = folder / "tokenizer" / name
         path.write_text(json.dumps(json.loads(path.read_text()) | {"pad_token": "!"}))
     model = Model.load(str(folder))
-    assert model.tokenizer.pad_token_id == 0 != model.tokenizer.eos_token_id
+    tokenizer = load_tokenizer(model.parts.text_encoder)
+    assert tokenizer.pad_token_id == 0 != tokenizer.eos_token_id
     expected, _ = model.pipeline("StableDiffusionPipeline", "DDIMScheduler", {}).encode_prompt(PROMPT, "cpu", 1, False)
     assert (model.encode(PROMPT).states - expected).abs().max().item() <= 1e-5
 
@@ -170,27 +89,21 @@ def test_prompts_padded_as_stable_diffusion_2_does(tiny, tmp_path):
 
 @each_scheduler
 def test_text_to_image(model, name, options):
-    done = sample(
-        model.denoise(), empty(model.space, 16, 16), model.solver(name, options), schedulers.Noise(generator())
-    )
-    agree(to_image(model.vae, done.latent).data, model.expected("StableDiffusionPipeline", name, options))
+    agree(painted(model, model.solver(name, options)), model.expected("StableDiffusionPipeline", name, options))
 
 
 def test_text_to_image_without_guidance_and_rescaled(model):
-    name, noise = "DDIMScheduler", schedulers.Noise
-    start, solver = empty(model.space, 16, 16), model.solver(name, {})
-    plain = sample(unguided(network(model.unet), model.encode(PROMPT)), start, solver, noise(generator()))
+    name = "DDIMScheduler"
     expected = model.expected("StableDiffusionPipeline", name, {}, guidance_scale=1.0)
-    agree(to_image(model.vae, plain.latent).data, expected)
-    rescaled = sample(model.denoise(lambda inner: Rescaled(inner, 0.7)), start, solver, noise(generator()))
+    agree(painted(model, model.solver(name, {}), guidance=ClassifierFree(1.0)), expected)
     expected = model.expected("StableDiffusionPipeline", name, {}, guidance_rescale=0.7)
-    agree(to_image(model.vae, rescaled.latent).data, expected)
+    agree(painted(model, model.solver(name, {}), around=lambda inner: Rescaled(inner, 0.7)), expected)
 
 
 @pytest.mark.parametrize("name", ["EulerAncestralDiscreteScheduler", "DDPMScheduler"])
 def test_a_batch_of_seeds(model, name):
-    noise = schedulers.Noise.seeded(seeds(SEED, 2))
-    done = sample(model.denoise(), empty(model.space, 16, 24, batch=2), model.solver(name, {}), noise)
+    noise, latent = schedulers.Noise.seeded(seeds(SEED, 2)), empty(model.space, 16, 24, batch=2)
+    done = sample(model.denoise(latent), latent, model.solver(name, {}), noise)
     generators = [generator(SEED), generator(SEED + 1)]
     call = {"num_images_per_prompt": 2, "generator": generators, "width": 16, "height": 24}
     agree(to_image(model.vae, done.latent).data, model.expected("StableDiffusionPipeline", name, {}, **call))
@@ -202,32 +115,11 @@ def test_a_batch_of_seeds(model, name):
 @each_scheduler
 @pytest.mark.parametrize("strength", [0.5, 1.0])
 def test_image_to_image(model, picture, name, options, strength):
-    draw, solver = generator(), model.solver(name, options)
-    latent = to_latent(model.vae, picture, model.space, draw)
-    begin = begin_at(solver.schedule, strength, STEPS)
-    done = sample(model.denoise(), latent, solver, schedulers.Noise(draw), begin=begin)
     expected = model.expected("StableDiffusionImg2ImgPipeline", name, options, image=picture.data, strength=strength)
-    agree(to_image(model.vae, done.latent).data, expected)
+    agree(varied(model, model.solver(name, options), picture, strength), expected)
 
 
 # -- inpainting --------------------------------------------------------------------------------------------------
-
-
-def repainted(model: Model, solver: Any, picture: Image, mask: Mask, strength: float) -> Tensor:
-    """With the random numbers in the reference's order: picture (if it is used), noise, blanked picture, solver."""
-    draw, channels = generator(), model.unet.config["in_channels"]
-    space = model.space
-    if channels == 4 or strength < 1:
-        latent = to_latent(model.vae, picture, space, draw)
-    else:
-        latent = empty(space, *picture.size)
-    noise = schedulers.Noise(draw)
-    first = noise(latent.data)
-    masked = to_latent(model.vae, blanked(picture, mask), space, draw)
-    latent = Latent(latent.data, space, with_mask(latent, mask).mask, masked.data)
-    begin = begin_at(solver.schedule, strength, STEPS)
-    done = sample(model.denoise(), latent, solver, noise, begin=begin, first=first, in_channels=channels)
-    return to_image(model.vae, done.latent).data
 
 
 @each_scheduler
@@ -249,7 +141,7 @@ def test_unconditional(pixels, kind, name):
     pipe.set_progress_bar_config(disable=True)
     expected = pipe(generator=generator(), num_inference_steps=STEPS, output_type="np").images
     done = sample(
-        unguided(network(pixels.unet)),
+        unguided(network(pixels.net)),
         empty(pixels.space, 16, 16),
         pixels.solver(name, {}),
         schedulers.Noise(generator()),
@@ -270,7 +162,7 @@ def test_unconditional_sound(tiny, tmp_path):
     pipe.set_progress_bar_config(disable=True)
     expected = pipe(generator=generator(), num_inference_steps=STEPS, audio_length_in_s=0.0203).audios
     done = sample(
-        unguided(network(model.unet)),
+        unguided(network(model.net)),
         sounds.empty(model.space, wave_length(model.parts.denoiser.config, 0.0203)),
         model.solver("IPNDMScheduler", {}),
         schedulers.Noise(generator()),

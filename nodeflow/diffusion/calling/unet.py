@@ -56,6 +56,32 @@ def complete(net: Any, name: str, given: Conditioning, latent: Latent) -> Condit
     return replace(given, more={**given.more, **lacking}) if lacking else given
 
 
+def told_sizes(
+    given: Conditioning, original: tuple[int, int], crop: tuple[int, int], target: tuple[int, int], score: float = 0
+) -> Conditioning:
+    """The conditioning with sizes in pixels, height before width; what is 0 stays unsaid.
+
+    Args:
+        given: For one sample or more; all are told the same.
+        original: Of the picture before it was scaled.
+        crop: Top and left of what was cut out of it.
+        target: Of the picture to paint.
+        score: 1 to 10.
+
+    Raises:
+        NodeflowError: NF205, one side of a size is 0 and the other is not.
+    """
+    for name, size in (("original", original), ("target", target)):
+        if any(size) and not all(size):
+            raise NodeflowError("NF205", f"the {name} size has one side only", fix="give both sides, or none")
+    said = {"crop": crop}
+    said |= {name: size for name, size in (("original_size", original), ("target_size", target)) if all(size)}
+    more = {name: given.states.new_tensor([list(map(float, size))] * len(given.states)) for name, size in said.items()}
+    if score:
+        more["aesthetic_score"] = given.states.new_tensor([[score]] * len(given.states))
+    return replace(given, more={**given.more, **more})
+
+
 def _told(net: Any, pooled: Tensor | None) -> tuple[str, ...]:
     """The sizes that a network is told beside a pooled text, in their order; none for SD 1 and 2.
 

@@ -22,6 +22,7 @@ class Prompts:
 
     Args:
         texts: One prompt a sample.
+        others: What the encoders after the first read instead; none = the same.
         weighting: The dialect of the prompts.
         skip: Layers to leave out at the end of an encoder, besides those that the family leaves out anyway.
         empty: What an empty prompt becomes: "zeros", what the encoder says of an empty "text", or "auto", what the
@@ -32,6 +33,11 @@ class Prompts:
     weighting: Weighting = "a1111"
     skip: int = 0
     empty: Empty = "auto"
+    others: Sequence[str] = ()
+
+    def said(self, encoder: int) -> Sequence[str]:
+        """What the encoder of this number, from 0, reads."""
+        return self.others if encoder and self.others else self.texts
 
 
 Reading = Callable[[TextEncoder, Prompts, Borrow], Conditioning]

@@ -6,34 +6,45 @@ the last encoder, projected. The refiner reads with bigG alone. Both were traine
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
 
 from ...values import Conditioning, TextEncoder
 from ..checkpoints.tokenizer import load_tokenizer
-from ..text import encode
+from ..text import Tokenizer, encode, read
 from .base import Borrow, Prompts
 
 
 def sdxl(encoder: TextEncoder, prompts: Prompts, borrow: Borrow) -> Conditioning:
     """States [B, 77 n, 2048] and the pooled state [B, 1280]; raises as `text.encode`."""
-    said = [_before_last(one, prompts, borrow) for one in encoder.all]
+    tokenizers = [load_tokenizer(one) for one in encoder.all]
+    least = max(
+        len(read(text, tokenizer, prompts.weighting))
+        for number, tokenizer in enumerate(tokenizers)
+        for text in prompts.said(number)
+    )
+    said = [
+        _before_last(one, tokenizer, prompts.said(number), prompts, borrow, least)
+        for number, (one, tokenizer) in enumerate(zip(encoder.all, tokenizers, strict=True))
+    ]
     states = torch.cat([one.states for one in said], -1)
     return _silent(Conditioning(states, said[-1].pooled), encoder, prompts)
 
 
 def refiner(encoder: TextEncoder, prompts: Prompts, borrow: Borrow) -> Conditioning:
     """States [B, 77 n, 1280] and the pooled state [B, 1280]; raises as `text.encode`."""
-    return _silent(_before_last(encoder, prompts, borrow), encoder, prompts)
+    said = _before_last(encoder, load_tokenizer(encoder), prompts.texts, prompts, borrow)
+    return _silent(said, encoder, prompts)
 
 
-def _before_last(encoder: TextEncoder, prompts: Prompts, borrow: Borrow) -> Conditioning:
-    tokenizer = load_tokenizer(encoder)
+def _before_last(
+    encoder: TextEncoder, tokenizer: Tokenizer, texts: Sequence[str], how: Prompts, borrow: Borrow, least: int = 1
+) -> Conditioning:
     with borrow(encoder) as net:
-        return encode(
-            prompts.texts, tokenizer, net, weighting=prompts.weighting, skip=1 + prompts.skip, normalised=False
-        )
+        skip = 1 + how.skip
+        return encode(texts, tokenizer, net, weighting=how.weighting, skip=skip, normalised=False, least=least)
 
 
 def _silent(said: Conditioning, encoder: TextEncoder, prompts: Prompts) -> Conditioning:
@@ -41,6 +52,7 @@ def _silent(said: Conditioning, encoder: TextEncoder, prompts: Prompts) -> Condi
     zeros = encoder.options.get("force_zeros_for_empty_prompt", True) if prompts.empty == "auto" else prompts.empty
     if zeros not in (True, "zeros"):
         return said
-    spoken = torch.tensor([[bool(text.strip())] for text in prompts.texts]).to(said.states)
+    both = zip(prompts.texts, prompts.said(1), strict=True)
+    spoken = torch.tensor([[any(text.strip() for text in texts)] for texts in both]).to(said.states)
     pooled = None if said.pooled is None else said.pooled * spoken
     return replace(said, states=said.states * spoken[..., None], pooled=pooled)
