@@ -128,7 +128,7 @@ class Engine:
     def _faults(self, graph: Graph, values: Mapping[str, Any], wanted: Sequence[str] | None) -> list[Fault]:
         """What `check` finds in the graph with these values."""
         live = [name for name, value in values.items() if not is_plain(value)]
-        return check(with_values(graph, values), self.library, wanted=wanted, given=live)
+        return check(with_values(graph, values), self.library, wanted=wanted, given=live, inside=True)
 
     def run(self, plan: Plan, *, emit: Callable[[Any], None] | None = None, cancel: Token | None = None) -> Report:
         """Do what a plan says."""

@@ -36,6 +36,7 @@ CODES: dict[str, str] = {
     "NF212": "nothing to run",
     "NF213": "the graph has no input or output of that name",
     "NF214": "the edit does not fit the graph",
+    "NF215": "a subgraph contains itself, or subgraphs unfold without bounds",
     # 3xx: node packs
     "NF301": "a node pack failed to load",
     "NF302": "two nodes claim one id",

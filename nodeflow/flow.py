@@ -13,6 +13,7 @@ from typing import Any
 from .engine import Engine, default_engine
 from .errors import NodeflowError
 from .graph import Graph
+from .graph.flatten import flattened
 from .opening import open_graph
 
 
@@ -61,10 +62,10 @@ class Flow:
     @property
     def inputs(self) -> dict[str, Any]:
         """What a caller may set, with what it is when not set (None = the node's own default)."""
-        found = {}
-        for name in self.graph.inputs:
-            node, _, port = self.graph.targets(name)[0].partition(".")
-            found[name] = self.graph.nodes[node].values.get(port)
+        found, graph = {}, flattened(self.graph, self.engine.library).graph
+        for name in graph.inputs:
+            node, _, port = graph.targets(name)[0].partition(".")
+            found[name] = graph.nodes[node].values.get(port) if node in graph.nodes else None
         return found
 
     @property

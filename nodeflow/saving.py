@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .graph import Graph, dumps
+from .graph.binding import set_port
 from .media import images, sounds
 from .media.outputs import save_all
 from .values import Audio, Image
@@ -85,13 +86,10 @@ def with_values(graph: Graph, values: Mapping[str, Any]) -> Graph:
 
 
 def with_ports(graph: Graph, values: Mapping[str, Any]) -> Graph:
-    """A copy of the graph with values by "node.port", each in the place of what was there."""
+    """A copy of the graph with values by "node.port", or "group / node.port", in the place of what was there."""
     bound = graph.copy()
     for target, value in values.items():
-        name, _, port = target.partition(".")
-        if node := bound.nodes.get(name):
-            node.values[port] = value
-            node.wires.pop(port, None)
+        set_port(bound, target, value)
     return bound
 
 

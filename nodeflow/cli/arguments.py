@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from ..errors import NodeflowError
+from ..graph.flatten import flattened
 
 if TYPE_CHECKING:
     from ..declaration import Input
@@ -42,6 +43,7 @@ def _split(graph: Graph, library: Library, text: str) -> tuple[str, Input | None
     if name not in graph.inputs:
         known = ", ".join(sorted(graph.inputs)) or "none"
         raise NodeflowError("NF213", f"the graph has no input {name!r}", where=graph.path or "", fix=f"it has: {known}")
+    graph = flattened(graph, library).graph
     node, _, port = graph.targets(name)[0].partition(".")
     spec = library.spec(graph.nodes[node].type) if node in graph.nodes else None
     return name, spec.input(port) if spec else None, value

@@ -62,6 +62,7 @@ def plan(
     rows = [
         (_place(step.node, step.at), step.status, step.tier, why.get(step.node, ""), step.stands) for step in made.steps
     ]
+    rows += [(name, "muted", "", why, None) for name, why in made.silent.items()]
     if as_json:
         fields = ("node", "status", "tier", "reason", "stands")
         typer.echo(json.dumps([dict(zip(fields, row, strict=True)) for row in rows], indent=2))
@@ -72,7 +73,7 @@ def plan(
         further = f"goes on from step {stands.step} of {stands.total} with --resume" if stands else ""
         typer.echo(f"{node:<{width}}  {state:<15}  {'; '.join(filter(None, (reason, further)))}".rstrip())
     running = sum(row[1] in ("run", "unknown") for row in rows)
-    typer.echo(f"{running} of {len(rows)} steps would run")
+    typer.echo(f"{running} of {len(made.steps)} steps would run")
     for step in made.steps:
         if step.fault:
             typer.echo(step.fault.line, err=True)

@@ -15,6 +15,8 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Fault, NodeflowError
+from ..graph.flatten import Flat, flattened
+from ..graph.silence import audible, why_silent
 from .history import Record, reasons
 from .keys import KEY_BYTES
 from .stepping import StepMaker
@@ -41,11 +43,13 @@ class Plan:
         axes: Its sweeps.
         environment: Where it will run.
         name: Which graph this is, for the history of its runs.
+        silent: Each node that does not run because it, or one upstream, is muted, and why, in words.
     """
 
     def __init__(
         self, steps: list[Step], goals: list[Step], outputs: dict[str, Source | Swept], faults: list[Fault],
         calls: dict[str, list[Step]], axes: list[Axis], environment: Environment, name: str, cache: Cache | None,
+        silent: dict[str, str],
     ) -> None:  # fmt: skip
         self.steps = steps
         self.goals = goals
@@ -55,6 +59,7 @@ class Plan:
         self.axes = axes
         self.environment = environment
         self.name = name
+        self.silent = silent
         self._cache = cache
         self._judge()
 
@@ -154,23 +159,39 @@ def plan(
         name: Which graph this is in the history; by default its path.
 
     Raises:
-        NodeflowError: NF212 when nothing is wanted, NF213 for an unknown public name, NF205 for an empty sweep.
+        NodeflowError: NF212 when nothing is wanted or all that is wanted is muted, NF213 for an unknown public name,
+            NF205 for an empty sweep.
     """
     from .run import Environment
+
+    flat = flattened(graph, library)
+    whole = flat.graph
+    graph, silent = audible(whole)
 
     environment = environment or Environment()
     if cache is not None:
         cache.refresh()
     make = StepMaker(cache)
     broken = {fault.node: fault for fault in reversed(list(faults)) if fault.node in graph.nodes}
+    for fault in flat.faults:
+        broken.setdefault(fault.node, fault)
     wiring = Wiring(graph, library, environment, make, broken)
+    for ends_, value in flat.shared:
+        wiring.give([end for end in ends_ if end.partition(".")[0] in graph.nodes], value, ends_[0])
     for public, value in (values or {}).items():
         targets = graph.inputs.get(public)
+        if targets is None and public in whole.inputs:
+            continue
         if targets is None:
             known = ", ".join(sorted(graph.inputs)) or "none"
             raise NodeflowError("NF213", "the graph has no such input", where=public, fix=f"it has {known}")
         wiring.give([targets] if isinstance(targets, str) else targets, value, public)
-    ends, nodes = _wanted(graph, wiring, wanted)
+    ends, nodes = _wanted(flat, wiring, wanted)
+    ends = {public: end for public, end in ends.items() if end.partition(".")[0] not in silent}
+    nodes = [name for name in nodes if name not in silent]
+    if silent and not ends and not nodes:
+        muted = ", ".join(sorted(dict.fromkeys(silent.values()))[:5])
+        raise NodeflowError("NF212", f"all that is wanted hangs on what is muted: {muted}", fix="unmute it")
     wiring.walk([*(end.partition(".")[0] for end in ends.values() if end), *nodes])
     outputs: dict[str, Source | Swept] = {}
     lost: list[Fault] = []
@@ -181,11 +202,13 @@ def plan(
             lost.append(Fault("NF210", f"the output leads to {end}, which is not there", public, "rewire it"))
     goals = _goals(outputs.values(), [step for name in nodes for step in wiring.calls.get(name, ())])
     label = graph.path if name is None else name
-    return Plan(make.steps, goals, outputs, lost, wiring.calls, wiring.axes, environment, label or "", cache)
+    said = {name: why_silent(name, silent) for name in silent}
+    return Plan(make.steps, goals, outputs, lost, wiring.calls, wiring.axes, environment, label or "", cache, said)
 
 
-def _wanted(graph: Graph, wiring: Wiring, wanted: Sequence[str] | None) -> tuple[dict[str, str], list[str]]:
+def _wanted(flat: Flat, wiring: Wiring, wanted: Sequence[str] | None) -> tuple[dict[str, str], list[str]]:
     """("node.port" by output name, nodes wanted for what they do)."""
+    graph = flat.graph
     if wanted is None:
         sinks = [name for name, node in graph.nodes.items() if _is_sink(wiring, node.type) and not node.bypass]
         if not graph.outputs and not sinks:
@@ -200,6 +223,10 @@ def _wanted(graph: Graph, wiring: Wiring, wanted: Sequence[str] | None) -> tuple
             ends[name] = graph.outputs[name]
         elif name in graph.nodes:
             nodes.append(name)
+        elif name.partition(".")[0] in flat.folded:
+            inner, sinks = flat.ends(name)
+            ends |= inner
+            nodes += sinks
         elif name.partition(".")[0] in graph.nodes:
             ends[name] = name
         else:

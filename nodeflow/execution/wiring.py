@@ -138,7 +138,7 @@ class Wiring:
         kind = self.kind(node.type)
         if kind is None or not node.wires:
             return []
-        ports: Iterable[str] = node.wires
+        ports: Iterable[str] = [port.name for port in kind.ports if port.name in node.wires]
         if node.bypass or kind.spec.passes:
             ports = self._passing.used(name, node, kind)
         given, found = self.given.get(name, ()), []

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 from ..errors import Fault
 from .allowed import option_faults, value_fault
 from .facts import Facts
+from .flatten import flattened, wanted_nodes
 from .graph import Graph, Node, split
 from .migrate import migrated
 from .order import circles, ordered, sources, upstream
 from .ports import Ports, nearest
+from .silence import audible
 from .wiring import Wiring
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ def check(
     *,
     deep: bool = True,
     given: Iterable[str] = (),
+    inside: bool = False,
 ) -> list[Fault]:
     """All that keeps a graph from running.
 
@@ -35,19 +38,32 @@ def check(
             None = everything.
         deep: Also ask the nodes whether their parts fit each other; imports the packs of those that can tell.
         given: Inputs of the graph that the caller will set: their ports need no value yet.
+        inside: Name the nodes inside subgraphs, as a plan does, where a port of the subgraph would do.
 
     Returns:
-        Faults located at "node", "node.port", "inputs.name" or "outputs.name"; empty when the graph can run.
+        Faults located at "node", "node.port", "inputs.name" or "outputs.name"; "group / node.port" inside a subgraph.
+        Empty when the graph can run. Muted nodes, and what hangs on them, are not looked at.
     """
-    new, faults, _ = migrated(graph, library)
-    set_later = {port for name in given if name in graph.inputs for port in new.targets(name)}
-    return _Check(new, library, faults, set_later).all(wanted, deep)
+    flat = flattened(graph, library)
+    new, faults, _ = migrated(flat.graph, library)
+    names = None if wanted is None else wanted_nodes(flat, wanted)
+    whole, (new, silent) = new, audible(new)
+    if names and silent:
+        names = [name for name in names if split(whole.outputs.get(name, name))[0] not in silent]
+        if not names:
+            return []
+    faults += [fault for fault in flat.faults if fault.code == "NF215"]
+    set_later = {port for name in given if name in new.inputs for port in new.targets(name)}
+    found = _Check(new, library, [fault for fault in faults if fault.node not in silent], set_later, bool(silent))
+    all_faults = [*found.all(names, deep), *(fault for fault in flat.faults if fault.code != "NF215")]
+    return all_faults if inside or new is graph else list(dict.fromkeys(map(flat.outward, all_faults)))
 
 
 class _Check:
     """One check: what is looked at, and what was found."""
 
-    def __init__(self, graph: Graph, library: Library, faults: list[Fault], given: set[str]) -> None:
+    def __init__(self, graph: Graph, library: Library, faults: list[Fault], given: set[str], silent: bool) -> None:
+        self.silent = silent
         self.graph = graph
         self.library = library
         self.old = {fault.node: fault for fault in faults}
@@ -118,7 +134,7 @@ class _Check:
         if wanted is not None:
             if not wanted:
                 yield Fault("NF212", "no output is asked for", fix="name one, or leave the list out for all")
-        elif self.graph.outputs or len(self.ports) < len(self.graph.nodes):
+        elif self.silent or self.graph.outputs or len(self.ports) < len(self.graph.nodes):
             return
         elif not any(ports.spec.sink for ports in self.ports.values()):
             yield Fault("NF212", "the graph has no outputs, and no node that saves or shows", fix="add an output")

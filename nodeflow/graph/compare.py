@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 from .graph import Graph, Node
 from .matching import renames, with_names
 from .plain import is_options, text
+from .subgraphs import SEPARATOR
 
 WIDTH = 70
 """Characters of a value in a line; of longer ones the part that differs is shown."""
@@ -66,7 +67,30 @@ class Difference(NamedTuple):
 
 
 def compare(old: Graph, new: Graph) -> Difference:
-    """How a graph became another; the same graph under other names of nodes is only renamed."""
+    """How a graph became another; the same graph under other names of nodes is only renamed.
+
+    What is inside a subgraph is located at "name / node".
+    """
+    found = _compared(old, new)
+    for name in sorted(old.graphs.keys() | new.graphs.keys()):
+        before, after = old.graphs.get(name), new.graphs.get(name)
+        if before is None or after is None:
+            found.changes.append(_whole(name, before, after))
+            continue
+        inner = _compared(before, after)
+        found.changes.extend(change._replace(where=f"{name}{SEPARATOR}{change.where}") for change in inner.changes)
+        found.moves.extend(change._replace(where=f"{name}{SEPARATOR}{change.where}") for change in inner.moves)
+    return found
+
+
+def _whole(name: str, before: Graph | None, after: Graph | None) -> Change:
+    """A subgraph that came or went."""
+    what = f"(subgraph): {', '.join(sorted((after or before or Graph()).nodes))}"
+    return Change("added", name, new=what) if before is None else Change("removed", name, old=what)
+
+
+def _compared(old: Graph, new: Graph) -> Difference:
+    """One level."""
     names = renames(old, new)
     changes = [Change("renamed", now, was, now) for was, now in sorted(names.items())]
     old = with_names(old, names)
@@ -107,7 +131,7 @@ def _entries(
 
 
 def _fields(node: Node) -> dict[str, Any]:
-    return {"type": node.type, "version": node.version, "bypass": node.bypass, **node.extra}
+    return {"type": node.type, "version": node.version, "bypass": node.bypass, "mute": node.mute, **node.extra}
 
 
 def _summary(node: Node) -> str:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from ..errors import NodeflowError
-from .form import node_data, node_of
+from .form import node_data, node_of, subgraph_data, subgraph_of
 from .graph import Graph, Node, is_port, name_problem, renamed, split
 from .plain import copied
 
@@ -228,6 +228,50 @@ class SetBypass:
         undo = SetBypass(self.node, node.bypass)
         node.bypass = bool(self.bypass)
         return undo
+
+
+@dataclass(frozen=True)
+class SetMute:
+    """Mute a node, or let it run again."""
+
+    node: str
+    mute: bool
+
+    def apply(self, graph: Graph) -> SetMute:
+        node = _node(graph, self.node)
+        undo = SetMute(self.node, node.mute)
+        node.mute = bool(self.mute)
+        return undo
+
+
+@dataclass(frozen=True)
+class Define:
+    """Put a subgraph under a name, in place of what is there; None takes it away."""
+
+    name: str
+    graph: Graph | None
+
+    def apply(self, graph: Graph) -> Define:
+        if problem := name_problem(self.name):
+            raise _refused(f"graphs.{self.name}", problem)
+        new = None if self.graph is None else subgraph_of(self.name, subgraph_data(self.name, self.graph))
+        undo = Define(self.name, graph.graphs.pop(self.name, None))
+        if new is not None:
+            graph.graphs[self.name] = new
+        return undo
+
+
+@dataclass(frozen=True)
+class In:
+    """An edit inside a subgraph."""
+
+    graph: str
+    edit: Edit
+
+    def apply(self, graph: Graph) -> In:
+        if self.graph not in graph.graphs:
+            raise _refused(f"graphs.{self.graph}", "there is no such subgraph")
+        return In(self.graph, self.edit.apply(graph.graphs[self.graph]))
 
 
 @dataclass(frozen=True)

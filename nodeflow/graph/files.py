@@ -75,45 +75,52 @@ def dumps(graph: Graph) -> str:
 
 def text_of(data: dict[str, Any]) -> str:
     """The canonical text of a document."""
-    fields = []
+    return _level(data, "") + "\n"
+
+
+def _level(data: dict[str, Any], indent: str) -> str:
+    """A graph or subgraph."""
+    fields, inside = [], indent + "  "
     for key, item in data.items():
         if key == "nodes":
-            item = _block((_line(name, _node(entry)) for name, entry in sorted(item.items())), "  ")
+            item = _block((_line(name, _node(entry, inside)) for name, entry in sorted(item.items())), inside)
+        elif key == "graphs":
+            item = _block((_line(name, _level(each, inside + "  ")) for name, each in sorted(item.items())), inside)
         elif key in ("inputs", "outputs", "view"):
             if not item:
                 continue
-            item = _entries(item, "  ")
+            item = _entries(item, inside)
         else:
             item = text(item)
-        fields.append((_RANK.get(key, 3), key, item))
-    return _block((_line(key, item) for _, key, item in sorted(fields)), "") + "\n"
+        fields.append((_RANK.get(key, 4), key, item))
+    return _block((_line(key, item) for _, key, item in sorted(fields)), indent)
 
 
-_RANK = {"nodeflow": 0, "inputs": 1, "outputs": 1, "nodes": 2, "view": 4}
-"""The order of a graph's fields; those that are not known stand at 3."""
+_RANK = {"nodeflow": 0, "inputs": 1, "outputs": 1, "nodes": 2, "graphs": 3, "view": 5}
+"""The order of a graph's fields; those that are not known stand at 4."""
 
-_NODE_RANK = {"type": 0, "version": 1, "bypass": 2, "values": 3, "wires": 4}
+_NODE_RANK = {"type": 0, "version": 1, "bypass": 2, "mute": 2, "values": 3, "wires": 4}
 
 
-def _node(data: dict[str, Any]) -> str:
-    fields = []
+def _node(data: dict[str, Any], indent: str) -> str:
+    fields, inside = [], indent + "    "
     for key in sorted(data, key=lambda key: (_NODE_RANK.get(key, 5), key)):
         if key in ("values", "wires"):
-            entries = (_line(each, _value(item)) for each, item in sorted(data[key].items()))
+            entries = (_line(each, _value(item, inside + "  ")) for each, item in sorted(data[key].items()))
             if data[key]:
-                fields.append(_line(key, _block(entries, "      ")))
+                fields.append(_line(key, _block(entries, inside)))
         else:
             fields.append(_line(key, text(data[key])))
-    return _block(fields, "    ")
+    return _block(fields, indent + "  ")
 
 
 def _entries(data: dict[str, Any], indent: str) -> str:
     return _block((_line(key, text(item)) for key, item in sorted(data.items())), indent)
 
 
-def _value(item: Any) -> str:
+def _value(item: Any, indent: str) -> str:
     """A value of a node on one line; several options of a mapping stand on one line each."""
-    return _entries(item, "        ") if is_options(item) and len(item) > 1 else text(item)
+    return _entries(item, indent) if is_options(item) and len(item) > 1 else text(item)
 
 
 def _line(key: str, rest: str) -> str:

@@ -10,11 +10,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..errors import Fault, NodeflowError
-from .graph import FORMAT, NAME_LIMIT, Graph, Node, is_port, name_problem
+from .graph import NAME_LIMIT, Graph, Node, is_port, name_problem
 from .plain import copied
 
-_GRAPH_FIELDS = ("nodeflow", "inputs", "outputs", "nodes", "view")
-_NODE_FIELDS = ("type", "version", "bypass", "values", "wires")
+_GRAPH_FIELDS = ("nodeflow", "inputs", "outputs", "nodes", "graphs", "view")
+_NODE_FIELDS = ("type", "version", "bypass", "mute", "values", "wires")
 
 
 def graph_of(data: Any) -> Graph:
@@ -26,14 +26,22 @@ def graph_of(data: Any) -> Graph:
     faults = list(faults_of(data))
     if faults:
         raise NodeflowError.of(faults)
-    return Graph(
-        {name: _node_of(entry) for name, entry in data["nodes"].items()},
-        data.get("inputs", {}),
-        data.get("outputs", {}),
-        data.get("view", {}),
-        {key: item for key, item in data.items() if key not in _GRAPH_FIELDS},
-        format=data["nodeflow"],
-    )
+    graph = _level_of(data)
+    graph.format = data["nodeflow"]
+    graph.graphs = {name: _level_of(level) for name, level in data.get("graphs", {}).items()}
+    return graph
+
+
+def subgraph_of(name: str, data: Any) -> Graph:
+    """The subgraph that an entry of a document describes.
+
+    Raises:
+        NodeflowError: NF105, as `graph_of`.
+    """
+    faults = list(_subgraph_faults(name, data))
+    if faults:
+        raise NodeflowError.of(faults)
+    return _level_of(data)
 
 
 def node_of(name: str, data: Any) -> Node:
@@ -54,9 +62,27 @@ def data_of(graph: Graph) -> dict[str, Any]:
     Raises:
         NodeflowError: NF103 to NF105 for what a file cannot hold.
     """
+    data: dict[str, Any] = {"nodeflow": _format_of(graph), **_level_data(graph)}
+    if graph.graphs:
+        data["graphs"] = {name: subgraph_data(name, level) for name, level in graph.graphs.items()}
+    return data
+
+
+def subgraph_data(name: str, graph: Graph) -> dict[str, Any]:
+    """The entry of a subgraph in a document, sharing nothing with it.
+
+    Raises:
+        NodeflowError: NF105 for one that holds subgraphs of its own, NF103 to NF105 for what a file cannot hold.
+    """
+    if graph.graphs:
+        raise NodeflowError("NF105", "a subgraph holds no subgraphs of its own", where=name, fix="put them beside it")
+    return _level_data(graph)
+
+
+def _level_data(graph: Graph) -> dict[str, Any]:
+    """What graphs and subgraphs have alike."""
     _refuse_clash(graph.extra, _GRAPH_FIELDS, "")
     return {
-        "nodeflow": FORMAT,
         "inputs": copied(graph.inputs),
         "outputs": copied(graph.outputs),
         "nodes": {name: node_data(name, node) for name, node in graph.nodes.items()},
@@ -65,12 +91,20 @@ def data_of(graph: Graph) -> dict[str, Any]:
     }
 
 
+def _format_of(graph: Graph) -> int:
+    """The lowest format that says all of a graph."""
+    levels = (graph, *graph.graphs.values())
+    return 2 if graph.graphs or any(node.mute for level in levels for node in level.nodes.values()) else 1
+
+
 def node_data(name: str, node: Node) -> dict[str, Any]:
     """The entry of a node in a document, sharing nothing with it."""
     _refuse_clash(node.extra, _NODE_FIELDS, name)
     data: dict[str, Any] = {"type": node.type, "version": node.version}
     if node.bypass:
         data["bypass"] = True
+    if node.mute:
+        data["mute"] = True
     data["values"] = {key: copied(value, f"{name}.{key}") for key, value in node.values.items()}
     data["wires"] = copied(node.wires, name)
     return data | copied(node.extra, name)
@@ -84,6 +118,27 @@ def faults_of(data: Any) -> Iterator[Fault]:
         return
     if not _whole(data["nodeflow"]):
         yield Fault("NF105", f'"nodeflow" is the format, a whole number from 1, not {data["nodeflow"]!r:.40}')
+    yield from _level_faults(data)
+    if not isinstance(data.get("graphs", {}), dict):
+        yield Fault("NF105", f'"graphs" is an object, not {_kind(data["graphs"])}')
+    for name, level in _entries(data, "graphs"):
+        yield from _subgraph_faults(name, level)
+
+
+def _subgraph_faults(name: str, data: Any) -> Iterator[Fault]:
+    """What is wrong with a subgraph, located at "graphs.name" or "name / node.port"."""
+    yield from _name_faults(name, f"graphs.{name}")
+    if not isinstance(data, dict):
+        yield Fault("NF105", f"a subgraph is an object, not {_kind(data)}", f"graphs.{name}")
+        return
+    for field in ("nodeflow", "graphs"):
+        if field in data:
+            yield Fault("NF105", f'a subgraph has no field "{field}"', f"graphs.{name}", "remove it")
+    for fault in _level_faults(data):
+        yield Fault(fault.code, fault.what, f"{name} / {fault.where}" if fault.where else f"graphs.{name}", fault.fix)
+
+
+def _level_faults(data: dict[str, Any]) -> Iterator[Fault]:
     if "nodes" not in data:
         yield Fault("NF105", 'the field "nodes" is missing')
     for field in ("inputs", "outputs", "nodes", "view"):
@@ -115,14 +170,25 @@ def _node_faults(name: str, data: Any) -> Iterator[Fault]:
         yield Fault("NF105", what, name)
     if not _whole(data.get("version", 1)):
         yield Fault("NF105", f'"version" is a whole number from 1, not {data["version"]!r:.40}', name)
-    if not isinstance(data.get("bypass", False), bool):
-        yield Fault("NF105", f'"bypass" is true or false, not {_kind(data["bypass"])}', name)
+    for field in ("bypass", "mute"):
+        if not isinstance(data.get(field, False), bool):
+            yield Fault("NF105", f'"{field}" is true or false, not {_kind(data[field])}', name)
     for field in ("values", "wires"):
         if not isinstance(data.get(field, {}), dict):
             yield Fault("NF105", f'"{field}" is an object, not {_kind(data[field])}', name)
     for key, source in _entries(data, "wires"):
         if not is_port(source) and not _is_ports(source):
             yield Fault("NF105", f'a wire is "node.port" or a list of them, not {_kind(source)}', f"{name}.{key}")
+
+
+def _level_of(data: Mapping[str, Any]) -> Graph:
+    return Graph(
+        {name: _node_of(entry) for name, entry in data["nodes"].items()},
+        data.get("inputs", {}),
+        data.get("outputs", {}),
+        data.get("view", {}),
+        {key: item for key, item in data.items() if key not in _GRAPH_FIELDS},
+    )
 
 
 def _node_of(data: Mapping[str, Any]) -> Node:
@@ -133,6 +199,7 @@ def _node_of(data: Mapping[str, Any]) -> Node:
         data.get("wires", {}),
         data.get("bypass", False),
         {key: item for key, item in data.items() if key not in _NODE_FIELDS},
+        data.get("mute", False),
     )
 
 

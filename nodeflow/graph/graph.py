@@ -23,8 +23,9 @@ from .plain import copied
 if TYPE_CHECKING:
     from .edits import Edit
 
-FORMAT = 1
-"""The format of graph files that this program writes."""
+FORMAT = 2
+"""The newest format of graph files that this program reads. A graph is written in the lowest that says all of it:
+1, or 2 where it has subgraphs or muted nodes, which a program of format 1 would take for fields it may pass over."""
 
 NAME_LIMIT = 200
 """Characters in a name."""
@@ -66,6 +67,7 @@ class Node:
         wires: "node.port" by input; a list of them for an input that takes a list.
         bypass: Its outputs are its inputs, as if it were not there.
         extra: Fields of the file that this program does not know.
+        mute: It does not run, nor what its wires lead to.
     """
 
     type: str
@@ -74,11 +76,12 @@ class Node:
     wires: dict[str, str | list[str]] = field(default_factory=dict)
     bypass: bool = False
     extra: dict[str, Any] = field(default_factory=dict)
+    mute: bool = False
 
     def copy(self) -> Node:
         """The same node, sharing nothing that can change."""
         values, wires, extra = copied(self.values), copied(self.wires), copied(self.extra)
-        return Node(self.type, self.version, values, wires, self.bypass, extra)
+        return Node(self.type, self.version, values, wires, self.bypass, extra, self.mute)
 
     def sources(self) -> Iterator[tuple[str, str]]:
         """(input, "node.port") for each wire that arrives."""
@@ -102,6 +105,8 @@ class Graph:
         extra: Fields of the file that this program does not know.
         path: The file it was read from.
         format: The format of that file; newer than `FORMAT` means that it must not be written.
+        graphs: Its subgraphs by name; a node of type "graph/name" stands for one. They hold none of their own, and may
+            name each other.
     """
 
     nodes: dict[str, Node] = field(default_factory=dict)
@@ -111,6 +116,7 @@ class Graph:
     extra: dict[str, Any] = field(default_factory=dict)
     path: str | None = field(default=None, compare=False)
     format: int = field(default=FORMAT, compare=False)
+    graphs: dict[str, Graph] = field(default_factory=dict)
     _taken: dict[str, int] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def add(self, type: str, /, **inputs: Any) -> Handle:
@@ -164,7 +170,8 @@ class Graph:
         """The same graph, sharing nothing that can change."""
         nodes = {name: node.copy() for name, node in self.nodes.items()}
         inputs, view, extra = copied(self.inputs), copied(self.view), copied(self.extra)
-        return Graph(nodes, inputs, dict(self.outputs), view, extra, self.path, self.format)
+        graphs = {name: graph.copy() for name, graph in self.graphs.items()}
+        return Graph(nodes, inputs, dict(self.outputs), view, extra, self.path, self.format, graphs)
 
     def apply(self, edit: Edit) -> Edit:
         """Change the graph by an edit, and return the edit that takes it back.

@@ -34,7 +34,7 @@ def with_names(graph: Graph, names: Mapping[str, str]) -> Graph:
 def content(node: Node) -> str:
     """All of a node but the names of the nodes it is wired to."""
     ends = [(input, split(source)[1]) for input, source in node.sources()]
-    return text([node.type, node.version, node.bypass, node.values, ends, node.extra])
+    return text([node.type, node.version, node.bypass, node.mute, node.values, ends, node.extra])
 
 
 def _by_content(graph: Graph, names: Iterable[str]) -> dict[str, list[str]]:

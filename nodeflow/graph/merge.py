@@ -11,13 +11,15 @@ by entry, and report.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..errors import Fault
+from .binding import free_name
 from .graph import Graph, Node, split
 from .matching import content, renames, with_names
 from .plain import copied, is_options, text
+from .subgraphs import PREFIX, SEPARATOR, levels
 
 _ABSENT: Any = object()
 
@@ -51,6 +53,55 @@ def merge(base: Graph, ours: Graph, theirs: Graph) -> Merge:
         ours: Our edit of it.
         theirs: Their edit of it.
     """
+    theirs, notes = _apart(base, ours, theirs)
+    result = _merged(base, ours, theirs)
+    result.notes[:0] = notes
+    for name in dict.fromkeys((*ours.graphs, *theirs.graphs)):
+        sides = base.graphs.get(name), ours.graphs.get(name), theirs.graphs.get(name)
+        inner = _subgraph(name, *sides, result)
+        if inner is not None:
+            result.graph.graphs[name] = inner
+    return result
+
+
+def _apart(base: Graph, ours: Graph, theirs: Graph) -> tuple[Graph, list[str]]:
+    """Theirs, with new subgraphs that happen to have the name of another new one of ours under other names."""
+    both = (ours.graphs.keys() & theirs.graphs.keys()) - base.graphs.keys()
+    clash = [name for name in both if ours.graphs[name] != theirs.graphs[name]]
+    if not clash:
+        return theirs, []
+    theirs, notes = theirs.copy(), list[str]()
+    for name in sorted(clash):
+        new = free_name(Graph(graphs={**base.graphs, **ours.graphs, **theirs.graphs}), name)
+        theirs.graphs[new] = theirs.graphs.pop(name)
+        for _, level in levels(theirs):
+            for node in level.nodes.values():
+                node.type = PREFIX + new if node.type == PREFIX + name else node.type
+        notes.append(f"their new subgraph {name} is called {new}, because we have another {name}")
+    return theirs, notes
+
+
+def _subgraph(name: str, base: Graph | None, ours: Graph | None, theirs: Graph | None, result: Merge) -> Graph | None:
+    """A subgraph of both edits; one that a side removed goes, unless the other changed or uses it."""
+    if ours is None or theirs is None:
+        kept = ours or theirs
+        if base is None or kept is None:
+            return kept
+        needed = any(node.type == PREFIX + name for _, level in levels(result.graph) for node in level.nodes.values())
+        if kept == base and not needed:
+            return None
+        if kept != base:
+            who, other = ("they", "we") if ours else ("we", "they")
+            result.conflict(name, f"{who} removed the subgraph, {other} changed it", "it is kept")
+        return kept.copy()
+    inner = _merged(base or ours, ours, theirs)
+    result.conflicts.extend(replace(fault, where=f"{name}{SEPARATOR}{fault.where}") for fault in inner.conflicts)
+    result.notes.extend(f"{name}{SEPARATOR}{note}" for note in inner.notes)
+    return inner.graph
+
+
+def _merged(base: Graph, ours: Graph, theirs: Graph) -> Merge:
+    """One level."""
     result = Merge(Graph(path=ours.path))
     base, ours, theirs = _under_one_name(base, ours, theirs, result)
     gone = _gone(base, ours, theirs, result)
@@ -125,7 +176,7 @@ def _cut(graph: Graph, gone: set[str]) -> None:
 
 
 def _without(node: Node, gone: set[str]) -> Node:
-    return Node(node.type, node.version, node.values, _left(node.wires, gone), node.bypass, node.extra)
+    return replace(node, wires=_left(node.wires, gone))
 
 
 def _left(ends: Mapping[str, Any], gone: set[str]) -> dict[str, Any]:
@@ -152,6 +203,7 @@ def _node(name: str, base: Node | None, ours: Node | None, theirs: Node | None, 
         _entries(f"{name}.", base.wires, ours.wires, theirs.wires, result),
         _one(name, base.bypass, ours.bypass, theirs.bypass, result),
         _entries(f"{name}.", base.extra, ours.extra, theirs.extra, result),
+        _one(name, base.mute, ours.mute, theirs.mute, result),
     )
 
 

@@ -11,6 +11,7 @@ Nothing is lost on the way: what a migration does not touch stays, and a node th
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import Fault, NodeflowError
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 Document = dict[str, Any]
 
-FORMATS: Mapping[int, Callable[[Document], Document]] = {}
+FORMATS: Mapping[int, Callable[[Document], Document]] = {1: lambda document: document}
 """Turns a document of this format into one of the next."""
 
 Renames = dict[str, dict[str, str]]
@@ -64,8 +65,21 @@ def to_current(
 def migrated(graph: Graph, library: Library) -> Migrated:
     """The graph with each node at the version and under the name that the library knows.
 
-    Unknown types stay as they are, and are no fault here.
+    Unknown types stay as they are, and are no fault here. Subgraphs are lifted too; what is said of one is located at
+    "name / node".
     """
+    new, faults, notes = _lifted_level(graph, library)
+    for level, inner in graph.graphs.items():
+        lifted, inner_faults, inner_notes = _lifted_level(inner, library)
+        faults += [replace(fault, where=f"{level} / {fault.where}") for fault in inner_faults]
+        notes += [f"{level} / {note}" for note in inner_notes]
+        if lifted is not inner:
+            new = graph.copy() if new is graph else new
+            new.graphs[level] = lifted
+    return Migrated(new, faults, notes)
+
+
+def _lifted_level(graph: Graph, library: Library) -> Migrated:
     new, faults, notes = graph, list[Fault](), list[str]()
     renames: dict[str, Renames] = {}
     for name, node in graph.nodes.items():

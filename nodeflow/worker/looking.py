@@ -41,6 +41,7 @@ def states(plan: Plan) -> list[NodeState]:
         if steps:
             step = min(steps, key=lambda each: RANK.index(each.status))
             found.append(NodeState(name, step.status, step.tier, reasons.get(name, "")))
+    found += [NodeState(name, "muted", "", why) for name, why in plan.silent.items()]
     return found
 
 

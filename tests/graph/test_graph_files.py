@@ -12,9 +12,10 @@ from nodeflow.errors import NodeflowError
 from nodeflow.graph import Graph, dumps, load, loads, save
 
 SAVED = Path(__file__).parents[1] / "saved" / "1"
+FORMATS = Path(__file__).parents[1] / "saved"
 
 
-@pytest.mark.parametrize("path", sorted(SAVED.glob("*.json")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(FORMATS.rglob("*.json")), ids=lambda path: path.stem)
 def test_a_golden_file_opens_and_is_written_back_byte_for_byte(path: Path, tmp_path: Path) -> None:
     graph = load(path)
     save(graph, tmp_path / "again.json")
@@ -101,7 +102,7 @@ def test_what_the_reader_would_refuse_is_not_written() -> None:
 
 
 def test_a_newer_file_opens_read_only_when_asked(tmp_path: Path) -> None:
-    data = b'{"nodeflow": 2, "nodes": {"a": {"type": "t", "colour": 1}}, "groups": [1]}'
+    data = b'{"nodeflow": 3, "nodes": {"a": {"type": "t", "colour": 1}}, "groups": [1]}'
     graph = load(data, newer=True)
     assert graph.nodes["a"].extra == {"colour": 1}
     with pytest.raises(NodeflowError, match="it is read-only here"):

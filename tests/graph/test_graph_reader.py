@@ -138,7 +138,7 @@ def test_a_graph_in_another_form_is_told_all_at_once_by_node_and_port() -> None:
 @pytest.mark.parametrize(
     ("text", "code", "said"),
     [
-        ('{"nodeflow": 2, "nodes": {}}', "NF106", "made with graph format 2"),
+        ('{"nodeflow": 3, "nodes": {}}', "NF106", "made with graph format 3"),
         ('{"nodes": {}}', "NF105", "this is no graph"),
         ("[]", "NF105", "this is no graph"),
         ('{"nodeflow": "1", "nodes": {}}', "NF105", "whole number"),
