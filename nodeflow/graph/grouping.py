@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from ..packs import Library
 
 Wires = str | tuple[str, ...]
+FAR = 1e9
+"""Nothing is placed farther out."""
 BRIDGE = "bridge"
 """Marks the view of a node that only brings a wire in, and goes when its group is dissolved."""
 
@@ -330,7 +332,8 @@ def middle(graph: Graph) -> tuple[int, int] | None:
     spots = [_spot(graph.view[name]) for name in graph.nodes if "at" in _shown(graph.view.get(name))]
     if not spots:
         return None
-    return round(sum(x for x, _ in spots) / len(spots)), round(sum(y for _, y in spots) / len(spots))
+    x, y = (sum(spot[side] for spot in spots) / len(spots) for side in (0, 1))
+    return round(max(-FAR, min(FAR, x))), round(max(-FAR, min(FAR, y)))
 
 
 def _moved(view: Any, by: tuple[float, float]) -> Any:
