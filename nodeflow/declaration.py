@@ -131,6 +131,10 @@ def node(
             if port.widget.kind == "options" and port.widget.by not in [other.name for other in ports["inputs"]]:
                 what = f"the options follow {port.widget.by!r}, which is no input"
                 raise NodeflowError("NF303", what, where=f"{id}.{port.name}")
+            plain = {name for name, of in port.widget.variants.items() if not of.like}
+            if astray := [name for of in port.widget.variants.values() for name in of.like if name not in plain]:
+                what = f"options are like those of {astray[0]!r}, which has none of its own"
+                raise NodeflowError("NF303", what, where=f"{id}.{port.name}")
         spec = NodeSpec(
             id=id,
             version=version,

@@ -108,7 +108,8 @@ class Options:
     Args:
         by: The parameter that chooses.
         variants: By its value {"doc": …, "options": {name: {"type", "default", "menu", "low", "high", "doc"}}}, of
-            which "type" is int, float, str, bool or any, and what is missing does not apply.
+            which "type" is int, float, str, bool or any, and what is missing does not apply. With "like": [values],
+            it has their options, too, and "options" holds what differs.
     """
 
     by: str

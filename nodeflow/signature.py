@@ -196,7 +196,8 @@ def _widget(hint: Any, marks: tuple[Any, ...]) -> Widget:
 
 
 def _variant(of: Mapping[str, Any]) -> Variant:
-    return Variant(of.get("doc", ""), tuple(_option(name, **option) for name, option in of["options"].items()))
+    fields = tuple(_option(name, **option) for name, option in of["options"].items())
+    return Variant(of.get("doc", ""), fields, tuple(of.get("like", ())))
 
 
 def _option(

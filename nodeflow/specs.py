@@ -26,6 +26,19 @@ class Widget(msgspec.Struct, frozen=True, omit_defaults=True):
     by: str = ""
     variants: dict[str, Variant] = {}
 
+    def variant(self, choice: str) -> Variant | None:
+        """A choice with all the options that it has, those of the choices it is like among them."""
+        own = self.variants.get(choice)
+        if own is None or not own.like:
+            return own
+        bases = [self.variants[name] for name in own.like]
+        fields = {field.name: field for of in (*bases, own) for field in of.fields}
+        return Variant(own.doc or bases[-1].doc, tuple(fields.values()))
+
+    def whole_variants(self) -> dict[str, Variant]:
+        """Each choice, as `variant` has it."""
+        return {name: of for name in self.variants if (of := self.variant(name))}
+
 
 class Input(msgspec.Struct, frozen=True, omit_defaults=True):
     """An input port. `required` has no default; `optional` may be None; `wired` can only come from a wire."""
@@ -44,10 +57,14 @@ class Input(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Variant(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What one choice stands for, and the options that it has, each as an input of its own."""
+    """What one choice stands for, and the options that it has, each as an input of its own.
+
+    It also has the options of the choices that it is `like`, later ones winning, and says only what differs.
+    """
 
     doc: str = ""
     fields: tuple[Input, ...] = ()
+    like: tuple[str, ...] = ()
 
     def field(self, name: str) -> Input | None:
         return next((field for field in self.fields if field.name == name), None)

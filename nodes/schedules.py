@@ -5,7 +5,7 @@ from typing import Annotated, Any, NamedTuple
 from nodeflow import Choice, Image, NodeflowError, Options, Range, Run, Schedule, SchedulerConfig, node
 from nodeflow.diffusion import scheduler_table
 
-SCHEDULERS = scheduler_table.table()
+SCHEDULERS = scheduler_table.variants()
 SIGMAS = scheduler_table.sigmas()
 TIMESTEPS = scheduler_table.timesteps()
 

@@ -88,7 +88,7 @@ def explain_choice(spec: NodeSpec, choice: str) -> str:
     from ..errors import NodeflowError
     from ..graph.ports import nearest
 
-    known = {name: of for port in spec.inputs for name, of in port.widget.variants.items()}
+    known = {name: of for port in spec.inputs for name, of in port.widget.whole_variants().items()}
     if choice not in known:
         fix = nearest(choice, known) or "it has no choices with options"
         raise NodeflowError("NF205", f"it has no choice {choice!r}", where=spec.id, fix=fix)
@@ -100,7 +100,7 @@ def explain_choice(spec: NodeSpec, choice: str) -> str:
 
 def _variants(spec: NodeSpec, port: Input) -> str:
     """The choices that bring options, one line each."""
-    variants = port.widget.variants
+    variants = port.widget.whole_variants()
     width = max(map(len, variants))
     lines = [_wrapped(f"  {name:<{width}}  ", f"{of.doc} {len(of.fields)} options.") for name, of in variants.items()]
     title = f"Choices of {port.widget.by}, whose options `nodeflow nodes {spec.id} CHOICE` lists:"

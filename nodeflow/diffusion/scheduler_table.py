@@ -18,6 +18,18 @@ from ..errors import NodeflowError
 FILE = Path(__file__).parent / "schedulers" / "table.json"
 
 
+def variants() -> Mapping[str, Mapping[str, Any]]:
+    """As `table`, each option once: a usual name is "like" its classes, and its "options" are those that differ."""
+    classes, usual = _data()["classes"], _data()["usual"]
+    return {name: table()[name] for name in classes} | {
+        name: {
+            "like": [base for base in (flow, cls) if base],
+            "options": {key: table()[name]["options"][key] for key in told if key in table()[name]["options"]},
+        }
+        for name, (cls, flow, told) in usual.items()
+    }
+
+
 @cache
 def table() -> Mapping[str, Mapping[str, Any]]:
     """By class name, then by usual name: {"doc", "noises", "options": {name: {"type", "default", "menu", "doc"}}}."""

@@ -31,7 +31,7 @@ class OptionRows(QWidget):
         self._changed = changed
         self._options: dict[str, Any] = {}
         self.rows: dict[str, QWidget] = {}
-        variant = port.widget.variants.get(choice) if isinstance(choice, str) else None
+        variant = port.widget.variant(choice) if isinstance(choice, str) else None
         form = QFormLayout(self)
         form.setContentsMargins(0, 0, 0, 0)
         form.setLabelAlignment(Qt.AlignmentFlag.AlignLeft)

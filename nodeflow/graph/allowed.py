@@ -11,7 +11,7 @@ from .plain import is_sweep
 from .ports import nearest
 
 if TYPE_CHECKING:
-    from ..specs import Input, Variant, Widget
+    from ..specs import Input, Widget
 
 _NAMES = {"int": "a whole number", "float": "a number", "str": "a text", "bool": "true or false", "dict": "a mapping"}
 _COLOR = re.compile(r"#[0-9a-fA-F]{6}")
@@ -43,24 +43,23 @@ def option_faults(port: Input, value: Any, chosen: Any, where: str) -> Iterator[
     for options in value["sweep"] if is_sweep(value) else [value]:
         for choice in chosen["sweep"] if is_sweep(chosen) else [chosen]:
             if isinstance(options, dict) and isinstance(choice, str | None):
-                yield from _option_faults(port.widget.variants, options, choice, where)
+                yield from _option_faults(port.widget, options, choice, where)
 
 
-def _option_faults(
-    variants: Mapping[str, Variant], options: Mapping[str, Any], choice: str | None, where: str
-) -> Iterator[Fault]:
+def _option_faults(widget: Widget, options: Mapping[str, Any], choice: str | None, where: str) -> Iterator[Fault]:
     """Where the choice is not known, an option may be what it is for any of them."""
-    known = [variants[choice]] if choice and choice in variants else list(variants.values())
+    said = widget.variant(choice) if choice else None
+    known = [said] if said else list(widget.whole_variants().values())
     for name, value in options.items():
         fields = [field for variant in known if (field := variant.field(name))]
         if not fields:
             fix = nearest(name, dict.fromkeys(field.name for variant in known for field in variant.fields))
-            has = f"{choice} has no option" if choice in variants else "nothing here has an option"
+            has = f"{choice} has no option" if said else "nothing here has an option"
             yield Fault("NF205", f"{has} {name!r}", where, fix)
             continue
-        said = [_single(field, value) for field in fields]
-        if all(what for what, _ in said):
-            what, fix = said[0]
+        wrong = [_single(field, value) for field in fields]
+        if all(what for what, _ in wrong):
+            what, fix = wrong[0]
             yield Fault("NF205", f"{name}: {what}", where, fix)
 
 

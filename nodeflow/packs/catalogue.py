@@ -20,7 +20,7 @@ from ..errors import Fault, NodeflowError
 from .find import CORE, Pack, Stamp, engine_stamp
 from .load import MEND, load
 
-FORMAT = 2
+FORMAT = 3
 PATIENCE = 20.0
 """Seconds a pack may take to be imported for the first time."""
 RETRY = 600.0

@@ -16,6 +16,9 @@ from nodeflow.graph.merge import merge
 from nodeflow.packs import Library
 
 
+BOXES = {"side": {"type": "int", "default": 1}, "filled": {"type": "bool", "default": True}}
+
+
 def shaped(kind: Any = "box", **options: Any) -> Graph:
     graph = Graph()
     graph.add("toy/shape", kind=kind, options=options)
@@ -109,4 +112,39 @@ def test_options_that_follow_nothing_are_refused() -> None:
         @node("toy/wrong")
         def wrong(options: Annotated[dict[str, Any] | None, Options("kind", {})] = None) -> float:
             """Follow nothing."""
+            return 0.0
+
+
+def test_a_choice_may_be_like_others() -> None:
+    @node("toy/like")
+    def like(
+        kind: str = "box",
+        options: Annotated[
+            dict[str, Any] | None,
+            Options(
+                "kind",
+                {
+                    "box": {"doc": "A box.", "options": BOXES},
+                    "big": {"like": ["box"], "options": {"side": {"type": "int", "default": 9}}},
+                },
+            ),
+        ] = None,
+    ) -> float:
+        """Say options once."""
+        return 0.0
+
+    widget = like.node.spec.input("options").widget  # type: ignore[attr-defined]
+    whole = widget.variant("big")
+    assert whole.doc == "A box." and [(field.name, field.default) for field in whole.fields] == [
+        ("side", 9),
+        ("filled", True),
+    ]
+    assert widget.whole_variants() == {"box": widget.variants["box"], "big": whole}
+    with pytest.raises(NodeflowError, match=r"NF303.*like those of 'bag'"):
+
+        @node("toy/unlike")
+        def unlike(
+            kind: str = "", options: Annotated[Any, Options("kind", {"big": {"like": ["bag"], "options": {}}})] = None
+        ) -> float:
+            """Be like nothing."""
             return 0.0

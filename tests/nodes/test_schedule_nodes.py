@@ -65,6 +65,12 @@ def test_the_menus_are_those_of_the_table(library: Library) -> None:
     assert scheduler and chosen
     assert scheduler.widget.options == ("", *schedulers.names(), *usual.names())
     assert tuple(chosen.widget.variants) == (*schedulers.names(), *usual.names())
+    for name, about in scheduler_table.table().items():
+        whole = chosen.widget.variant(name)
+        assert whole and whole.doc == about["doc"]
+        assert {field.name: field.default for field in whole.fields} == {
+            key: option.get("default") for key, option in about["options"].items()
+        }
 
 
 @pytest.mark.parametrize("name", schedulers.names())
