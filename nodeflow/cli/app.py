@@ -5,85 +5,53 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from typing import Any
 
-import typer
-from typer.exceptions import TyperException
-
 from ..errors import CANCELLED_STATUS, Cancelled, NodeflowError
-from . import documents, editing, library, models, planning, running, training
+from .command import call, echo, wrapped
 
-app = typer.Typer(
-    name="nodeflow",
-    help=(
-        "The node editor for diffusion.\n\n"
-        "Exit status: 0 done, 1 a node failed, 2 wrong usage, 3 graph refused, 4 node pack failed, "
-        "5 model or scheduler refused, 6 picture or output refused, 130 stopped."
-    ),
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-COMMANDS: dict[str, Callable[..., Any]] = {
-    "edit": editing.edit,
-    "run": running.run,
-    "train": training.train,
-    "check": planning.check,
-    "plan": planning.plan,
-    "nodes": library.nodes,
-    "models": models.models,
-    "new": documents.new,
-    "diff": documents.diff,
-    "merge": documents.merge,
+COMMANDS = {
+    "edit": "editing",
+    "run": "running",
+    "train": "training",
+    "check": "planning",
+    "plan": "planning",
+    "nodes": "library",
+    "models": "models",
+    "new": "documents",
+    "diff": "documents",
+    "merge": "documents",
 }
-for _name, _command in COMMANDS.items():
-    app.command(_name)(_command)
+"""The file that each command is in."""
+_STATUS = (
+    "Exit status: 0 done, 1 a node failed, 2 wrong usage, 3 graph refused, 4 node pack failed, 5 model or scheduler "
+    "refused, 6 picture or output refused, 130 stopped."
+)
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
-        from .. import __version__
-
-        typer.echo(f"nodeflow {__version__}")
-        raise typer.Exit
-
-
-@app.callback(invoke_without_command=True)
-def options(
-    context: typer.Context,
-    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Show the version."),
-    debug: bool = typer.Option(False, "--debug", help="Show tracebacks."),
-) -> None:
-    if context.invoked_subcommand is None:
-        why = editing.open_or_say_why_not()
-        typer.echo(f"{context.get_help()}\n\n{why}")
+def command(name: str) -> Callable[..., Any]:
+    """The function of a command."""
+    return getattr(import_module(f".{COMMANDS[name]}", __package__), name)
 
 
 def run_app(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave with its exit status."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in arguments
-    arguments = [argument for argument in arguments if argument != "--debug"]
-    sys.exit(_status(arguments, debug))
+    sys.exit(_status([argument for argument in arguments if argument != "--debug"], debug))
 
 
 def _status(arguments: list[str], debug: bool) -> int:
     try:
-        result = app(arguments, standalone_mode=False, prog_name="nodeflow")
-    except typer.Exit as stop:
-        return stop.exit_code
-    except TyperException as error:
-        command = f"nodeflow {arguments[0]}" if arguments[:1] and arguments[0] in COMMANDS else "nodeflow"
-        _say(f"NF701 {error.format_message().rstrip('.')}; see `{command} --help`")
-        return 2
+        result = _do(arguments)
     except NodeflowError as error:
         if debug:
             raise
-        _say(str(error))
+        echo(str(error), err=True)
         return error.faults[0].exit_status
-    except (Cancelled, KeyboardInterrupt, typer.Abort):
-        _say("stopped")
+    except (Cancelled, KeyboardInterrupt):
+        echo("stopped", err=True)
         return CANCELLED_STATUS
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -91,12 +59,60 @@ def _status(arguments: list[str], debug: bool) -> int:
     except Exception as error:
         if debug:
             raise
-        _say(
-            f"NF501 {type(error).__name__}: {error}; this is a fault of nodeflow: run again with --debug and report it"
-        )
+        what = f"NF501 {type(error).__name__}: {error}; this is a fault of nodeflow: run again with --debug"
+        echo(f"{what} and report it", err=True)
         return 1
     return result if isinstance(result, int) else 0
 
 
-def _say(text: str) -> None:
-    print(text, file=sys.stderr)
+def _do(arguments: list[str]) -> Any:
+    match arguments:
+        case []:
+            return _open()
+        case ["-h" | "--help", *_]:
+            echo(_help())
+        case ["--version", *_]:
+            from .. import __version__
+
+            echo(f"nodeflow {__version__}")
+        case [name, *others] if name in COMMANDS:
+            return call(name, command(name), others)
+        case [name, *_]:
+            from ..graph.ports import nearest
+
+            near = nearest(name, COMMANDS)
+            fix = near if near.startswith("did") else "see `nodeflow --help`"
+            raise NodeflowError("NF701", f"there is no command {name!r}", fix=fix)
+    return 0
+
+
+def _open() -> Any:
+    """The editor; where it cannot be opened, help and the reason."""
+    from .editing import edit, why_not
+
+    if why := why_not():
+        echo(f"{_help()}\n\n{why}")
+        return 0
+    return edit()
+
+
+def _help() -> str:
+    lines = [f"  {name:<8} {(command(name).__doc__ or '').partition(chr(10))[0]}" for name in COMMANDS]
+    options = [
+        ("--version", "Show the version."),
+        ("--debug", "Show tracebacks; also after a command."),
+        ("-h, --help", "Show this, or after a command its options."),
+    ]
+    return "\n".join(
+        [
+            "usage: nodeflow [--version] [--debug] COMMAND ...",
+            "",
+            wrapped(f"The node editor for diffusion.\n\n{_STATUS}"),
+            "",
+            "commands:",
+            *lines,
+            "",
+            "options:",
+            *(f"  {name:<12} {text}" for name, text in options),
+        ]
+    )

@@ -5,17 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from ..errors import NodeflowError
+from .command import Argument, Option, echo
 
 
 def new(
-    file: Annotated[Path, typer.Argument(help="The graph file to make.")],
-    template: Annotated[
-        str, typer.Option("--from", "-f", help="A template's name, or a graph file.")
-    ] = "text-to-image",
-    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    file: Annotated[Path, Argument("The graph file to make.")],
+    template: Annotated[str, Option("--from", "-f", help="A template's name, or a graph file.")] = "text-to-image",
+    force: Annotated[bool, Option("--force", help="Replace a file that is there.")] = False,
 ) -> None:
     """Make a graph from a template.
 
@@ -27,7 +24,7 @@ def new(
     folder = content.folder("graphs")
     known = sorted(path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.json"))
     if template == "list":
-        typer.echo("\n".join(known))
+        echo("\n".join(known))
         return
     source = folder / f"{template}.json" if template in known else Path(template)
     if not source.is_file():
@@ -35,15 +32,15 @@ def new(
     if file.exists() and not force:
         raise NodeflowError("NF108", "the file is there already", where=str(file), fix="use --force to replace it")
     save(load(source), file)
-    typer.echo(str(file))
+    echo(str(file))
 
 
 def diff(
-    old: Annotated[Path, typer.Argument(help="The earlier graph.")],
-    new: Annotated[Path, typer.Argument(help="The later graph.")],
-    moves: Annotated[bool, typer.Option("--moves", help="Also say which nodes were moved.")] = False,
-    status: Annotated[bool, typer.Option("--exit-code", help="Leave with status 1 where they differ.")] = False,
-    rest: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
+    old: Annotated[Path, Argument("The earlier graph.")],
+    new: Annotated[Path, Argument("The later graph.")],
+    moves: Annotated[bool, Option("--moves", help="Also say which nodes were moved.")] = False,
+    status: Annotated[bool, Option("--exit-code", help="Leave with status 1 where they differ.")] = False,
+    rest: Annotated[list[str] | None, Argument(hidden=True)] = None,
 ) -> int:
     """Say how two graphs differ, one line a change.
 
@@ -56,15 +53,15 @@ def diff(
         old, new = _git_sides(old, new, rest)
     lines = compare(load(old, empty=True), load(new, empty=True)).lines(moves=moves)
     for line in lines:
-        typer.echo(line)
+        echo(line)
     return 1 if status and lines else 0
 
 
 def merge(
-    base: Annotated[Path, typer.Argument(help="The graph both sides started from.")],
-    ours: Annotated[Path, typer.Argument(help="Our graph; the result is written here.")],
-    theirs: Annotated[Path, typer.Argument(help="Their graph.")],
-    output: Annotated[Path | None, typer.Option("--out", "-o", help="Write the result here instead.")] = None,
+    base: Annotated[Path, Argument("The graph both sides started from.")],
+    ours: Annotated[Path, Argument("Our graph; the result is written here.")],
+    theirs: Annotated[Path, Argument("Their graph.")],
+    output: Annotated[Path | None, Option("--out", "-o", help="Write the result here instead.")] = None,
 ) -> int:
     """Join two edits of one graph.
 
@@ -79,9 +76,9 @@ def merge(
     result = merged(load(base, empty=True), load(ours), load(theirs))
     save(result.graph, output or ours)
     for note in result.notes:
-        typer.echo(note, err=True)
+        echo(note, err=True)
     for fault in result.conflicts:
-        typer.echo(fault.line, err=True)
+        echo(fault.line, err=True)
     return 1 if result.conflicts else 0
 
 

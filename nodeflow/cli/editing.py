@@ -5,31 +5,26 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import Annotated
 
-import typer
-
 from ..errors import NodeflowError
+from .command import Argument
 
 _INSTALL = 'pip install "nodeflow[editor]"'
 
 
 def edit(
-    graphs: Annotated[list[str] | None, typer.Argument(help="Graph files, or pictures that carry one.")] = None,
+    graphs: Annotated[list[str] | None, Argument("Graph files, or pictures that carry one.")] = None,
 ) -> int:
     """Open the desktop editor."""
     if not installed():
-        raise NodeflowError(
-            "NF701", "the editor is not installed", fix='install it with: pip install "nodeflow[editor]"'
-        )
+        raise NodeflowError("NF701", "the editor is not installed", fix=f"install it with: {_INSTALL}")
     return _open(graphs or [])
 
 
-def open_or_say_why_not() -> str:
-    """Open the editor without a graph; returns why it was not opened, and what to do, in a sentence."""
+def why_not() -> str:
+    """Why the editor cannot be opened here, and what to do, in a sentence; "" where it can."""
     if not installed():
         return f"The desktop editor is not installed; install it with: {_INSTALL}"
-    if not _has_screen():
-        return "There is no screen to open the desktop editor on."
-    raise typer.Exit(_open([]))
+    return "" if _has_screen() else "There is no screen to open the desktop editor on."
 
 
 def installed() -> bool:

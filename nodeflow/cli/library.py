@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+from .command import Argument, Option, echo
 
 if TYPE_CHECKING:
     from ..declaration import Input, NodeSpec, Output
@@ -16,18 +16,16 @@ if TYPE_CHECKING:
 
 
 def nodes(
-    type: Annotated[str | None, typer.Argument(help="A node type to explain, such as sampling/denoise.")] = None,
-    choice: Annotated[
-        str | None, typer.Argument(help="One of its choices to explain, such as EulerDiscreteScheduler.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    type: Annotated[str | None, Argument("A node type to explain, such as sampling/denoise.")] = None,
+    choice: Annotated[str | None, Argument("One of its choices to explain, such as EulerDiscreteScheduler.")] = None,
+    as_json: Annotated[bool, Option("--json", help="As JSON.")] = False,
 ) -> None:
     """List the node types, or explain one, or one of its choices that has options."""
     from ..packs import default_library
 
     library = default_library()
     for fault in library.faults:
-        typer.echo(fault.line, err=True)
+        echo(fault.line, err=True)
     if type is not None:
         spec = library.spec(type)
         if spec is None:
@@ -43,16 +41,16 @@ def say_broken_packs(library: Library, faults: Iterable[Fault]) -> None:
     """Where a node type is unknown, a pack that did not load may be why."""
     if any(fault.code == "NF201" for fault in faults):
         for fault in library.faults:
-            typer.echo(fault.line, err=True)
+            echo(fault.line, err=True)
 
 
 def _print(specs: list[NodeSpec], as_json: bool, text: object) -> None:
     if as_json:
         import msgspec
 
-        typer.echo(json.dumps(msgspec.to_builtins(specs if len(specs) != 1 else specs[0]), indent=2))
+        echo(json.dumps(msgspec.to_builtins(specs if len(specs) != 1 else specs[0]), indent=2))
     else:
-        typer.echo(text())  # type: ignore[operator]
+        echo(text())  # type: ignore[operator]
 
 
 def listing(specs: list[NodeSpec]) -> str:

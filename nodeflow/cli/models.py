@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any
 
-import typer
+from .command import Argument, Option, echo
 
 
 def models(
-    model: Annotated[str | None, typer.Argument(help="A model to describe: a folder, or a name.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    model: Annotated[str | None, Argument("A model to describe: a folder, or a name.")] = None,
+    as_json: Annotated[bool, Option("--json", help="As JSON.")] = False,
 ) -> None:
     """List the models that have names, or describe one."""
     from ..diffusion.checkpoints.handles import facts
@@ -18,16 +18,16 @@ def models(
 
     if model is not None:
         found = facts(model, search_folders=folders())
-        typer.echo(json.dumps(found, indent=2) if as_json else _described(found))
+        echo(json.dumps(found, indent=2) if as_json else _described(found))
         return
     rows = [facts(str(path.parent)) for folder in folders() for path in sorted(folder.glob("*/model_index.json"))]
     if as_json:
-        typer.echo(json.dumps(rows, indent=2))
+        echo(json.dumps(rows, indent=2))
         return
     for row in rows:
-        typer.echo(f"{row['folder'].rstrip('/').rpartition('/')[2]:<20}  {_summary(row)}")
+        echo(f"{row['folder'].rstrip('/').rpartition('/')[2]:<20}  {_summary(row)}")
     if not rows:
-        typer.echo(f"no models in {', '.join(map(str, folders()))}")
+        echo(f"no models in {', '.join(map(str, folders()))}")
 
 
 def _summary(found: dict[str, Any]) -> str:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from typing import Annotated
 
-import typer
+from .command import Argument, Option, echo
 
 
 def check(
-    graphs: Annotated[list[str], typer.Argument(help="Graph files, or pictures that carry one.")],
-    deep: Annotated[bool, typer.Option(help="Also read the headers of models and see whether the parts fit.")] = True,
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON lines.")] = False,
+    graphs: Annotated[list[str], Argument("Graph files, or pictures that carry one.")],
+    deep: Annotated[bool, Option(help="Also read the headers of models and see whether the parts fit.")] = True,
+    as_json: Annotated[bool, Option("--json", help="As JSON lines.")] = False,
 ) -> int:
     """Find everything that is wrong with graphs."""
     import dataclasses
@@ -30,23 +30,23 @@ def check(
         except NodeflowError as error:
             document, faults = None, list(error.faults)
         for fault in faults:
-            typer.echo(json.dumps({"graph": name, **dataclasses.asdict(fault)}) if as_json else f"{name}: {fault.line}")
+            echo(json.dumps({"graph": name, **dataclasses.asdict(fault)}) if as_json else f"{name}: {fault.line}")
         say_broken_packs(library, faults)
         if faults:
             status = status or faults[0].exit_status
         elif document is not None and not as_json:
-            typer.echo(f"{name}: fine, {len(document.nodes)} nodes")
+            echo(f"{name}: fine, {len(document.nodes)} nodes")
     return status
 
 
 def plan(
-    graph: Annotated[str, typer.Argument(help="A graph file, or a picture that carries one.")],
-    settings: Annotated[list[str] | None, typer.Option("--set", "-s", help="name=value of a graph input.")] = None,
-    sweeps: Annotated[list[str] | None, typer.Option("--sweep", help="name=0:8 or name=a,b,c.")] = None,
-    wanted: Annotated[list[str] | None, typer.Option("--output", help="Only this output; may be repeated.")] = None,
-    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
-    dtype: Annotated[str, typer.Option("--dtype", help="auto, float32, float16, bfloat16.")] = "auto",
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    graph: Annotated[str, Argument("A graph file, or a picture that carries one.")],
+    settings: Annotated[list[str] | None, Option("--set", "-s", help="name=value of a graph input.")] = None,
+    sweeps: Annotated[list[str] | None, Option("--sweep", help="name=0:8 or name=a,b,c.")] = None,
+    wanted: Annotated[list[str] | None, Option("--output", help="Only this output; may be repeated.")] = None,
+    device: Annotated[str, Option("--device", help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
+    dtype: Annotated[str, Option("--dtype", help="auto, float32, float16, bfloat16.")] = "auto",
+    as_json: Annotated[bool, Option("--json", help="As JSON.")] = False,
 ) -> None:
     """Say what a run would compute, and why."""
     from ..engine import Engine
@@ -65,18 +65,18 @@ def plan(
     rows += [(name, "muted", "", why, None) for name, why in made.silent.items()]
     if as_json:
         fields = ("node", "status", "tier", "reason", "stands")
-        typer.echo(json.dumps([dict(zip(fields, row, strict=True)) for row in rows], indent=2))
+        echo(json.dumps([dict(zip(fields, row, strict=True)) for row in rows], indent=2))
         return
     width = max((len(row[0]) for row in rows), default=0)
     for node, status, tier, reason, stands in rows:
         state = f"{status} ({tier})" if tier else status
         further = f"goes on from step {stands.step} of {stands.total} with --resume" if stands else ""
-        typer.echo(f"{node:<{width}}  {state:<15}  {'; '.join(filter(None, (reason, further)))}".rstrip())
+        echo(f"{node:<{width}}  {state:<15}  {'; '.join(filter(None, (reason, further)))}".rstrip())
     running = sum(row[1] in ("run", "unknown") for row in rows)
-    typer.echo(f"{running} of {len(made.steps)} steps would run")
+    echo(f"{running} of {len(made.steps)} steps would run")
     for step in made.steps:
         if step.fault:
-            typer.echo(step.fault.line, err=True)
+            echo(step.fault.line, err=True)
 
 
 def _place(node: str, at: tuple[int, ...]) -> str:

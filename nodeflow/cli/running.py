@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from ..errors import CANCELLED_STATUS, NodeflowError
+from .command import Argument, Option, echo
 
 if TYPE_CHECKING:
     from ..engine import Engine
@@ -19,27 +18,25 @@ if TYPE_CHECKING:
 
 
 def run(
-    graph: Annotated[str, typer.Argument(help="A graph file, or a picture that carries one.")],
-    settings: Annotated[list[str] | None, typer.Option("--set", "-s", help="name=value of a graph input.")] = None,
-    sweeps: Annotated[
-        list[str] | None, typer.Option("--sweep", help="name=0:8 or name=a,b,c: run once for each.")
-    ] = None,
-    out: Annotated[Path, typer.Option("--out", "-o", help="The folder for outputs.")] = Path("out"),
+    graph: Annotated[str, Argument("A graph file, or a picture that carries one.")],
+    settings: Annotated[list[str] | None, Option("--set", "-s", help="name=value of a graph input.")] = None,
+    sweeps: Annotated[list[str] | None, Option("--sweep", help="name=0:8 or name=a,b,c: run once for each.")] = None,
+    out: Annotated[Path, Option("--out", "-o", help="The folder for outputs.")] = Path("out"),
     name: Annotated[
-        str, typer.Option("--name", help="Names of files; {graph}, {seed}, {index}, {date}, {time}, {any input}.")
+        str, Option("--name", help="Names of files; {graph}, {seed}, {index}, {date}, {time}, {any input}.")
     ] = "{graph}-{seed}-{index:04}",
-    format: Annotated[str, typer.Option("--format", help="png, webp or jpg; flac, wav or ogg.")] = "",
-    wanted: Annotated[list[str] | None, typer.Option("--output", help="Only this output; may be repeated.")] = None,
-    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
-    dtype: Annotated[str, typer.Option("--dtype", help="auto, float32, float16, bfloat16.")] = "auto",
-    as_json: Annotated[bool, typer.Option("--json", help="Events as JSON lines on standard output.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")] = False,
-    tell: Annotated[bool, typer.Option("--report", help="Say what each node did: time, cache, size.")] = False,
+    format: Annotated[str, Option("--format", help="png, webp or jpg; flac, wav or ogg.")] = "",
+    wanted: Annotated[list[str] | None, Option("--output", help="Only this output; may be repeated.")] = None,
+    device: Annotated[str, Option("--device", help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
+    dtype: Annotated[str, Option("--dtype", help="auto, float32, float16, bfloat16.")] = "auto",
+    as_json: Annotated[bool, Option("--json", help="Events as JSON lines on standard output.")] = False,
+    quiet: Annotated[bool, Option("--quiet", "-q", help="No progress bars.")] = False,
+    tell: Annotated[bool, Option("--report", help="Say what each node did: time, cache, size.")] = False,
     save_every: Annotated[
-        int, typer.Option("--save-every", min=0, help="Samplers keep their state each so manieth step.")
+        int, Option("--save-every", low=0, help="Samplers keep their state each so manieth step.")
     ] = 0,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the state an interrupted run kept.")] = False,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Do not use results kept on disk.")] = False,
+    resume: Annotated[bool, Option("--resume", help="Go on from the state an interrupted run kept.")] = False,
+    fresh: Annotated[bool, Option("--fresh", help="Do not use results kept on disk.")] = False,
 ) -> int:
     """Run a graph and save its outputs.
 
@@ -64,7 +61,7 @@ def run(
     with listener(as_json, quiet) as emit, cancelled_by_ctrl_c() as token:
         report = engine.run(plan, emit=emit, cancel=token)
     if tell:
-        typer.echo(table(report), err=True)
+        echo(table(report), err=True)
     say_broken_packs(engine.library, report.faults)
     _deliver(report, Saver(document, out, values), name, suffix, as_json)
     return _status(report, engine)
@@ -121,11 +118,11 @@ def _deliver(report: Report, saver: Saver, name: str, suffix: str, as_json: bool
             fitting = suffix if suffix in endings.get(type(item), ()) else ""
             shown = saver.save(item, name, fitting, settings=swept) if media else _shown(item)
             if as_json:
-                typer.echo(json.dumps({"event": "Output", "name": output, "value": shown, "sweep": swept}))
+                echo(json.dumps({"event": "Output", "name": output, "value": shown, "sweep": swept}))
             elif media:
-                typer.echo("\n".join(shown))
+                echo("\n".join(shown))
             else:
-                typer.echo(f"{output}: {shown}")
+                echo(f"{output}: {shown}")
 
 
 def _shown(item: Any) -> Any:
@@ -139,15 +136,15 @@ def _status(report: Report, engine: Engine) -> int:
     if silent := report.plan.silent:
         typer.echo(f"not run: {', '.join(f'{name} ({why})' for name, why in silent.items())}", err=True)
     for fault in causes:
-        typer.echo(fault.line, err=True)
+        echo(fault.line, err=True)
     if skipped := len(report.faults) - len(causes):
-        typer.echo(f"not run because of that: {skipped} more", err=True)
+        echo(f"not run because of that: {skipped} more", err=True)
     if report.cancelled:
         known = engine.results.states.known() if engine.results.states is not None else {}
         stands = [
             f"{step.node} at step {place.step}" for step in report.plan.steps if (place := known.get(step.key or b""))
         ]
         further = f", and {', '.join(stands)}: go on with --resume" if stands else ""
-        typer.echo(f"stopped; what is finished is kept{further}", err=True)
+        echo(f"stopped; what is finished is kept{further}", err=True)
         return CANCELLED_STATUS
     return causes[0].exit_status if causes else 0

@@ -7,20 +7,19 @@ import tempfile
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from ..errors import NodeflowError
 from . import running
+from .command import Argument, Option, echo
 
 
 def train(
-    graph: Annotated[str, typer.Argument(help="A recipe's name (`list` shows them), or a graph file.")],
-    settings: Annotated[list[str] | None, typer.Option("--set", "-s", help="name=value of a graph input.")] = None,
-    out: Annotated[Path, typer.Option("--out", "-o", help="The folder for the model and pictures.")] = Path("out"),
-    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
-    as_json: Annotated[bool, typer.Option("--json", help="Events as JSON lines on standard output.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Do not use results kept on disk; states are used.")] = False,
+    graph: Annotated[str, Argument("A recipe's name (`list` shows them), or a graph file.")],
+    settings: Annotated[list[str] | None, Option("--set", "-s", help="name=value of a graph input.")] = None,
+    out: Annotated[Path, Option("--out", "-o", help="The folder for the model and pictures.")] = Path("out"),
+    device: Annotated[str, Option("--device", help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
+    as_json: Annotated[bool, Option("--json", help="Events as JSON lines on standard output.")] = False,
+    quiet: Annotated[bool, Option("--quiet", "-q", help="No progress.")] = False,
+    fresh: Annotated[bool, Option("--fresh", help="Do not use results kept on disk; states are used.")] = False,
 ) -> int:
     """Train a model: the recipes of graphs/training, or a graph of one's own.
 
@@ -33,7 +32,7 @@ def train(
     """
     if graph == "list":
         for name in recipes():
-            typer.echo(name)
+            echo(name)
         return 0
     if os.environ.get("RANK", "0") != "0":  # one of several processes under `accelerate launch`: the first one speaks
         quiet, out = True, Path(tempfile.mkdtemp(prefix="nodeflow-"))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Iterator, Sequence
-from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -51,19 +50,18 @@ class _Source(SourceFileLoader):
         return self.source_to_code(self.get_data(self.path), self.path)
 
 
-class _Finder(MetaPathFinder):
-    """Finds the modules of packs."""
+class _Finder:
+    """Finds the modules of packs: a `MetaPathFinder`, whose home is slow to import."""
 
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
+    @staticmethod
+    def find_spec(fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
         spec = PathFinder.find_spec(fullname, path) if fullname.startswith(f"{ROOT}.") else None
         if spec is not None and isinstance(spec.loader, SourceFileLoader):
             spec.loader = _Source(fullname, str(spec.origin))
         return spec
 
 
-sys.meta_path.insert(0, _Finder())
+sys.meta_path.insert(0, _Finder)
 
 
 def _module(pack: Pack, file: Path) -> ModuleType:

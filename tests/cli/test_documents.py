@@ -203,3 +203,22 @@ def test_a_family_that_cannot_be_run_yet_is_refused_before_running(nodeflow, tin
     assert said.status == 5
     assert said.err.startswith("NF406 load: ")
     assert "sdxl cannot be run yet" in said.err
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["--version"]])
+def test_help_is_there_at_once(arguments):
+    """Nothing that checks types, and none of the parts that a run needs."""
+    code = "import sys; from nodeflow.cli.app import run_app\ntry: run_app(sys.argv[1:])\nfinally: print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
+    loaded = done.stdout.splitlines()[-1].split()
+    assert not {"torch", "numpy", "msgspec", "pydantic", "typer", "rich", "nodeflow.packs"} & {*loaded}
+    assert arguments == ["--version"] or "usage: nodeflow" in done.stdout
+
+
+def test_switches_lists_and_places_are_read_in_any_order(nodeflow, tmp_path):
+    file = tmp_path / "graph.json"
+    assert nodeflow("new", file).status == 0
+    first = nodeflow("check", "--no-deep", file, "--json", file)
+    assert (first.status, first.out, first.err) == (0, "", "")
+    assert "there is no option '--depe'" in nodeflow("check", file, "--depe").err
+    assert "--save-every" in nodeflow("run", file, "--save-every", "-1").err

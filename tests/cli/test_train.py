@@ -8,28 +8,25 @@ from pathlib import Path
 
 import pytest
 from toy_training import two_kinds
-from typer.testing import CliRunner
 
 from nodeflow.cli import progress
-from nodeflow.cli.app import app
 from nodeflow.cli.training import recipes
 from nodeflow.execution import events
 
 
-def test_recipes_are_listed_and_unknown_ones_refused() -> None:
-    runner = CliRunner()
-    assert runner.invoke(app, ["train", "list"]).output.split() == list(recipes())
-    assert "NF107" in str(runner.invoke(app, ["train", "nonsense"]).exception)
+def test_recipes_are_listed_and_unknown_ones_refused(nodeflow) -> None:
+    assert nodeflow("train", "list").out.split() == list(recipes())
+    assert nodeflow("train", "nonsense").err.startswith("NF107")
 
 
-def test_a_recipe_trains_and_saves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_recipe_trains_and_saves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nodeflow) -> None:
     monkeypatch.setenv("NODEFLOW_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("NODEFLOW_CACHE", str(tmp_path / "cache"))
     two_kinds(tmp_path / "pictures", count=4)
     given = ["folder=" + str(tmp_path / "pictures"), "steps=2", "batch=2", "size=8", "widths=8,8"]
     options = [part for text in given for part in ("--set", text)]
-    done = CliRunner().invoke(app, ["train", "unconditional", *options, "--out", str(tmp_path / "out")])
-    assert done.exit_code == 0, done.output
+    done = nodeflow("train", "unconditional", *options, "--out", tmp_path / "out")
+    assert done.status == 0, done
     assert (tmp_path / "out" / "unconditional" / "model_index.json").is_file()
 
 

@@ -15,7 +15,6 @@ from nodeflow.graph.compare import compare
 from nodeflow.graph.merge import merge
 from nodeflow.packs import Library
 
-
 BOXES = {"side": {"type": "int", "default": 1}, "filled": {"type": "bool", "default": True}}
 
 
@@ -144,7 +143,10 @@ def test_a_choice_may_be_like_others() -> None:
 
         @node("toy/unlike")
         def unlike(
-            kind: str = "", options: Annotated[Any, Options("kind", {"big": {"like": ["bag"], "options": {}}})] = None
+            kind: str = "",
+            options: Annotated[
+                dict[str, Any] | None, Options("kind", {"big": {"like": ["bag"], "options": {}}})
+            ] = None,
         ) -> float:
             """Be like nothing."""
             return 0.0
