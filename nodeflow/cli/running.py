@@ -134,7 +134,7 @@ def _shown(item: Any) -> Any:
 def _status(report: Report, engine: Engine) -> int:
     causes = [fault for fault in report.faults if fault.code != "NF508"]
     if silent := report.plan.silent:
-        typer.echo(f"not run: {', '.join(f'{name} ({why})' for name, why in silent.items())}", err=True)
+        echo(f"not run: {', '.join(f'{name} ({why})' for name, why in silent.items())}", err=True)
     for fault in causes:
         echo(fault.line, err=True)
     if skipped := len(report.faults) - len(causes):
