@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from . import content
 from .errors import NodeflowError
+from .values import ControlNetwork
 
 if TYPE_CHECKING:
     from .diffusion.checkpoints.handles import ModelParts
@@ -37,6 +38,30 @@ def open_model(
     try:
         return opened(model, variant=variant, dtype=dtype, search_folders=folders(), download=download)
     except NodeflowError as error:
-        if missing_ok and error.code == "NF401" and "/" in model and not Path(model).exists():
+        if missing_ok and _is_missing(error, model):
             return None
         raise
+
+
+CONTROLS = ("ControlNetModel",)
+"""Class names of networks that steer a denoiser."""
+
+
+def open_control(
+    model: str, *, variant: str = "", dtype: str = "auto", download: bool = True, missing_ok: bool = False
+) -> ControlNetwork | None:
+    """The handle of a control network, without reading weights; arguments and errors as `open_model`."""
+    from .diffusion.checkpoints.handles import open_network
+
+    options = {"variant": variant, "dtype": dtype, "download": download}
+    try:
+        return open_network(ControlNetwork, CONTROLS, model, search_folders=folders(), **options)  # type: ignore[arg-type]
+    except NodeflowError as error:
+        if missing_ok and _is_missing(error, model):
+            return None
+        raise
+
+
+def _is_missing(error: NodeflowError, model: str) -> bool:
+    """Whether a model of the Hub is not on this machine."""
+    return error.code == "NF401" and "/" in model and not Path(model).exists()

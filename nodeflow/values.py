@@ -311,6 +311,32 @@ class Weights(Value):
 
 
 @dataclass(frozen=True)
+class ControlNetwork(Weights):
+    """A network that steers a denoiser by a picture."""
+
+
+@dataclass(frozen=True)
+class Control(Value):
+    """A picture that steers a denoiser, through a network of its own.
+
+    Args:
+        network: What reads the picture.
+        image: [B, 3, H, W], 0..1; B = 1, or as many as there are latents.
+        strength: Multiplies what is added.
+        start: From which share of the steps on, 0..1.
+        end: Up to which share of the steps.
+        guess: Steer the positive prompt alone, finer features less (Zhang et al. 2023, section 3.4).
+    """
+
+    network: ControlNetwork
+    image: Tensor
+    strength: float = 1.0
+    start: float = 0.0
+    end: float = 1.0
+    guess: bool = False
+
+
+@dataclass(frozen=True)
 class Denoiser(Weights):
     """A network that predicts noise, data or velocity from a noisy latent.
 
@@ -319,12 +345,14 @@ class Denoiser(Weights):
         size: The (width, height) in pixels it was trained for; (samples, 1) of waves.
         family: A name in `nodeflow.diffusion.checkpoints.families`; empty = unknown.
         task: What it was trained to do, by the channels it takes: "paint", "inpaint", "edit", …
+        controls: What steers it while it is sampled.
     """
 
     space: LatentSpace = field(default_factory=lambda: LatentSpace("pixels", 3, 1))
     size: tuple[int, int] = (0, 0)
     family: str = ""
     task: str = "paint"
+    controls: tuple[Control, ...] = ()
 
     def sized(self, width: int = 0, height: int = 0) -> tuple[int, int]:
         """(width, height) in pixels, where 0 means the size it was trained for.

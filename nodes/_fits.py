@@ -138,3 +138,19 @@ def _within(layer: str, block: str) -> bool:
 
 def _name(space: dict[str, Any]) -> str:
     return f"{space['name']} ({space['channels']} channels, 1/{space['factor']} size)"
+
+
+def steers(control: Facts, denoiser: Facts) -> None:
+    """Refuse a control network that was made for another denoiser.
+
+    Raises:
+        NodeflowError: NF211, saying what fits.
+    """
+    network, model = control or {}, denoiser or {}
+    if model.get("kind") and model["kind"] != "UNet2DConditionModel":
+        what = f"a ControlNet steers a UNet2DConditionModel, the model has a {model['kind']}"
+        raise NodeflowError("NF211", what, where="model", fix="use a Stable Diffusion model")
+    have, need = network.get("states"), model.get("states")
+    if have and need and have != need:
+        what = f"the ControlNet reads text states of {have} numbers, the model {need}"
+        raise NodeflowError("NF211", what, where="network", fix="use a ControlNet of the model's own family")

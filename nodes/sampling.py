@@ -151,6 +151,11 @@ def _walked(
     with ExitStack() as borrowed:
         net = borrowed.enter_context(run.weights(model))
         others = {name: borrowed.enter_context(run.weights(other)) for name, other in guide.networks.items()}
+        controls = {
+            name: [(one, borrowed.enter_context(run.weights(one.network))) for one in steered.controls]
+            for name, steered in {"": model, **guide.networks}.items()
+        }
+        nets = {"others": others, "controls": controls}
         prompts = {"positive": positive, "negative": away}
-        done = sampled(net, latent, schedule, guidance=guide, others=others, **prompts, **told, **more)
+        done = sampled(net, latent, schedule, guidance=guide, **nets, **prompts, **told, **more)
     return Denoised(*done)

@@ -57,6 +57,13 @@ PIXEL_UNET: dict[str, Any] = {
     "down_block_types": ["DownBlock2D", "AttnDownBlock2D"], "up_block_types": ["AttnUpBlock2D", "UpBlock2D"],
     "norm_num_groups": 8, "attention_head_dim": 8,
 }  # fmt: skip
+CONTROL: dict[str, Any] = {
+    "_class_name": "ControlNetModel",
+    "in_channels": 4, "block_out_channels": [16, 32], "layers_per_block": 1,
+    "down_block_types": ["CrossAttnDownBlock2D", "DownBlock2D"],
+    "cross_attention_dim": 32, "attention_head_dim": 2, "norm_num_groups": 8,
+    "conditioning_embedding_out_channels": [4, 8],
+}  # fmt: skip
 WAVE_UNET: dict[str, Any] = {
     "_class_name": "UNet1DModel",
     "sample_size": 512, "sample_rate": 8000, "in_channels": 2, "out_channels": 2, "extra_in_channels": 16,
@@ -209,6 +216,21 @@ DDPM_INDEX = {
 }
 
 
+def control(folder: Path, seed: int = 7, **options: Any) -> None:
+    """A ControlNet for the text-to-image model, none of its weights zero, which sees its picture well."""
+    config = CONTROL | options
+    net = seeded("ControlNetModel", config, seed)
+    for name, parameter in net.named_parameters():
+        parameter += (0.5 if "cond_embedding" in name else 0.1) * torch.randn_like(parameter)
+    write_json(folder / "config.json", config)
+    save_file(net.state_dict(), folder / f"{STEM['diffusers']}.safetensors", {"format": "pt"})
+
+
+def other_control(folder: Path) -> None:
+    """Another one."""
+    control(folder, seed=8)
+
+
 def waves(folder: Path) -> None:
     """A Dance Diffusion on stereo waves of 512 samples at 8 kHz."""
     write_network(folder / "unet", "diffusers", "UNet1DModel", WAVE_UNET, seed=6)
@@ -258,6 +280,7 @@ class Tiny:
         for maker in (
             *(text_to_image, inpaint, unconditional, unconditional_at_root, waves, fp16, sharded),
             *(sdxl, sdxl_inpaint, sdxl_refiner),
+            *(control, other_control),
         )
     }
 

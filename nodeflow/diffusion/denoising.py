@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from ..errors import NodeflowError
-from ..values import Conditioning, Guidance, Latent, Schedule, moved
+from ..values import Conditioning, Control, Guidance, Latent, Schedule, moved
+from .adapters.control import Steering
 from .calling import completed
 from .guidance import NEGATIVE, POSITIVE, Guided, built, network, prompts_wanted
 from .sampling import Sampled, Standing, begin_at, call_of, sample, seeds
@@ -33,6 +34,7 @@ def denoise(
     negative: Conditioning | None = None,
     guidance: Guidance | None = None,
     others: Mapping[str, Any] | None = None,
+    controls: Mapping[str, Sequence[tuple[Control, Any]]] | None = None,
     seed: int = 0,
     strength: float = 1.0,
     start: int = 0,
@@ -52,6 +54,7 @@ def denoise(
         negative: What to steer away from; needed where the guidance asks for it.
         guidance: How predictions combine; None follows the positive prompt alone.
         others: The networks of `guidance.networks`, by the same names.
+        controls: What steers those, and the denoiser itself (""), each with its network.
         seed: Sample i of the batch draws from seed + i.
         strength: 0..1, how much of the way to walk; 1 = all of it.
         start: The step to begin at, where it is not for `strength` to say.
@@ -82,8 +85,9 @@ def denoise(
 
     prompts = moved(completed(net, given, latent), device)
     more = {name: network(other) for name, other in (others or {}).items()}
+    steers = {name: Steering.of(own, moved(latent, device)) for name, own in (controls or {}).items() if own}
     return sample(
-        Guided(network(net), prompts, built(guidance), others=more),
+        Guided(network(net), prompts, built(guidance), others=more, steers=steers),
         moved(latent, device),
         solver,
         noise,

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ...values import Conditioning, Latent, moved
+from ...values import Conditioning, Latent, mapped, moved
 from ..models.perturbation import Hand, touched
 
 
@@ -37,11 +37,15 @@ class Question:
         if told is not None:
             pooled = None if told.pooled is None else told.pooled.to(weights)
             told = replace(told, states=told.states.to(weights), pooled=pooled)
-        return replace(self, x=self.x.to(weights), t=self.t.to(weights.device), conditioning=told)
+        hand = self.hand and replace(self.hand, inputs=mapped(self.hand.inputs, lambda array: array.to(weights)))
+        return replace(self, x=self.x.to(weights), t=self.t.to(weights.device), conditioning=told, hand=hand)
 
-    def changes(self, net: Any) -> dict[str, Any]:
-        """The keyword `changes` of a network that can be touched; none where nothing is to be done."""
-        return {} if self.hand is None else {"changes": touched(net, self.hand)}
+    def inside(self, net: Any) -> dict[str, Any]:
+        """The keywords of what is done inside a network; none where nothing is to be done."""
+        if self.hand is None:
+            return {}
+        changes = {"changes": touched(net, self.hand)} if self.hand.touches else {}
+        return {**self.hand.inputs, **changes}
 
 
 def unchanged(net: Any, name: str, given: Conditioning, latent: Latent) -> Conditioning:

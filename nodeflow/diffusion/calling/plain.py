@@ -13,7 +13,7 @@ def ask(net: Any, question: Question) -> Tensor:
     """The prediction, [B, C', H, W]."""
     told = question.conditioning
     third = () if told is None else (told.states if told.labels is None else told.labels,)
-    return net(question.x, question.t, *third, **question.changes(net))
+    return net(question.x, question.t, *third, **question.inside(net))
 
 
 PLAIN = Way(ask)

@@ -32,12 +32,21 @@ def ask(net: Any, question: Question) -> Tensor:
     Raises:
         NodeflowError: NF414, the network is to be told pooled states or sizes and the conditioning has none.
     """
-    told, more = question.conditioning, question.changes(net)
+    return net(question.x, question.t, **said(net, question.conditioning), **question.inside(net))
+
+
+def said(net: Any, told: Conditioning | None) -> dict[str, Any]:
+    """A conditioning as the keywords of a network that reads texts: a U-net, or one that steers it.
+
+    Raises:
+        NodeflowError: As `ask`.
+    """
     if told is None:
-        return net(question.x, question.t, **more)
+        return {}
+    more = {}
     if net.config.get("addition_embed_type") == "text_time":
         more["added_cond_kwargs"] = _added(told, _told(net, told.pooled))
-    return net(question.x, question.t, told.states, class_labels=told.labels, **more)
+    return {"encoder_hidden_states": told.states, "class_labels": told.labels, **more}
 
 
 def complete(net: Any, name: str, given: Conditioning, latent: Latent) -> Conditioning:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from nodeflow.errors import Fault, NodeflowError
 from nodeflow.values import Autoencoder, Denoiser, SchedulerConfig, TextEncoder, Weights
@@ -18,6 +18,9 @@ from .headers import read_header
 from .identity import digest
 from .layout import SCHEDULER_CONFIG, Component, Layout, read_layout
 from .locate import local_folder
+
+T = TypeVar("T")
+W = TypeVar("W", bound=Weights)
 
 
 @dataclass(frozen=True)
@@ -71,8 +74,45 @@ def open_model(
         NodeflowError: NF401 files are missing, NF402 cut or corrupt, NF403 no model, NF404 another kind of model,
             NF405 pickles, NF406 a model we do not know. Carries all faults of all components.
     """
-    describe = partial(_open, variant=variant, dtype=dtype)
-    folder = local_folder(model, search_folders)
+    return _found(model, partial(_open, variant=variant, dtype=dtype), variant, search_folders, download)
+
+
+def open_network(
+    handle: type[W],
+    kinds: Iterable[str],
+    model: str,
+    *,
+    variant: str = "",
+    dtype: str = "auto",
+    search_folders: Iterable[Path] = (),
+    download: bool = True,
+) -> W:
+    """Find a network that stands alone, such as a ControlNet: a folder with a `config.json` and weights.
+
+    Args:
+        handle: The type of the handle.
+        kinds: The class names that it may have.
+
+    The others are those of `open_model`.
+
+    Raises:
+        NodeflowError: NF404, it is a network of another kind; and as `open_model`.
+    """
+
+    def describe(folder: Path) -> W:
+        component = Component("diffusers", "", folder)
+        kind = component.config().get("_class_name", "")
+        if kind not in kinds:
+            what = f"this is {kind or 'a network without a name'}, not {' or '.join(kinds)}"
+            raise NodeflowError("NF404", what, where=str(folder), fix="choose another folder")
+        return handle(**_read(replace(component, kind=kind), variant, dtype))
+
+    return _found(model, describe, variant, search_folders, download)
+
+
+def _found(model: str, describe: Callable[[Path], T], variant: str, search: Iterable[Path], download: bool) -> T:
+    """What a folder, a copy from the Hub or a fresh download holds; see `open_model`."""
+    folder = local_folder(model, search)
     if folder is not None:
         return describe(folder)
     here = hub.cached(model)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, Protocol
 
@@ -26,6 +26,13 @@ class Predict(Protocol):
 
     def __call__(self, x: Tensor, t: Tensor, conditioning: Conditioning | None, hand: Hand | None = None, /) -> Tensor:
         """(x [B, C, H, W], t, conditioning of the same B) -> prediction [B, C', H, W]."""
+
+
+class Steer(Protocol):
+    """What other networks add inside a network; see `adapters.control`."""
+
+    def __call__(self, question: Question, call: Call, prompts: Sequence[str], /) -> Mapping[str, Any]:
+        """Further arguments of the network, for a batch of these prompts, one after the other."""
 
 
 class Reply(NamedTuple):
@@ -64,6 +71,7 @@ class Guided:
         guidance: How predictions combine.
         together: Compute predictions in one batch where their prompts are equally long; False takes less memory.
         others: More networks, by the names that the guidance knows them by.
+        steers: What is added inside a network, by the same names; "" = the denoiser's own.
     """
 
     predict: Predict
@@ -71,6 +79,7 @@ class Guided:
     guidance: Guidance
     together: bool = True
     others: Mapping[str, Predict] = field(default_factory=dict)
+    steers: Mapping[str, Steer] = field(default_factory=dict)
 
     def __call__(self, x: Tensor, t: Tensor) -> Tensor:
         return self.ask(Call(t, x)).prediction
@@ -97,13 +106,13 @@ class Guided:
         prompt = self.guidance.unconditional
         asks = dict.fromkeys((*((prompt,) if unconditional else ()), *self.guidance.wants(call)))
         assert call.x is not None
-        seen = self._answers(tuple(asks), call.shown(call.x), call.t)
+        seen = self._answers(tuple(asks), call.shown(call.x), call)
         for name, (its_prompt, x) in self.guidance.further(seen, call).items():
-            seen[name] = self._answers((its_prompt,), call.shown(x), call.t)[its_prompt]
+            seen[name] = self._answers((its_prompt,), call.shown(x), call)[its_prompt]
         guided, memory = self.guidance.combine(seen, call), self.guidance.remember(seen, call)
         return Reply(guided, memory, seen[prompt] if unconditional else None)
 
-    def _answers(self, asks: tuple[Ask, ...], x: Tensor, t: Tensor) -> dict[Ask, Tensor]:
+    def _answers(self, asks: tuple[Ask, ...], x: Tensor, call: Call) -> dict[Ask, Tensor]:
         """Every prediction once, in as few batches as the prompts allow; a look inside goes with its prompt."""
         looks = tuple(ask for ask in asks if isinstance(ask, Inside) and isinstance(ask.touch, Watch))
         batches: dict[object, dict[Ask, Conditioning | None]] = {}
@@ -114,36 +123,37 @@ class Guided:
                 batches.setdefault(kind if self.together else ask, {})[ask] = prompt
         seen: dict[Ask, Tensor] = {}
         for batch in batches.values():
-            seen |= self._batch(batch, looks, x, t)
+            seen |= self._batch(batch, looks, x, call)
         return seen
 
     def _batch(
-        self, batch: Mapping[Ask, Conditioning | None], looks: tuple[Inside, ...], x: Tensor, t: Tensor
+        self, batch: Mapping[Ask, Conditioning | None], looks: tuple[Inside, ...], x: Tensor, call: Call
     ) -> dict[Ask, Tensor]:
         rows: dict[Ask, slice] = {ask: slice(i * len(x), (i + 1) * len(x)) for i, ask in enumerate(batch)}
         touches = [(ask.touch, rows[ask]) for ask in batch if isinstance(ask, Inside)]
         looks = tuple(look for look in looks if look.prompt in rows)
         touches += [(look.touch, rows[look.prompt]) for look in looks]
-        given = torch.cat([x] * len(batch)), t, _stacked(list(batch.values()))
-        if not touches:
-            predict = self._network(next(iter(batch)))
+        given = torch.cat([x] * len(batch)), call.t, _stacked(list(batch.values()))
+        predict, steer = self._network(next(iter(batch)))
+        inputs = steer(Question(*given), call, [_prompt_of(ask) for ask in batch]) if steer else {}
+        if not touches and not inputs:
             return dict(zip(batch, predict(*given).chunk(len(batch)), strict=True))
-        hand = Hand(touches)
-        seen = dict(zip(batch, self.predict(*given, hand).chunk(len(batch)), strict=True))
+        hand = Hand(touches, inputs=inputs)
+        seen: dict[Ask, Tensor] = dict(zip(batch, predict(*given, hand).chunk(len(batch)), strict=True))
         for look in looks:
             seen[look] = hand.maps[rows[look.prompt].start][:, None].to(x)
         return seen
 
-    def _network(self, ask: Ask) -> Predict:
+    def _network(self, ask: Ask) -> tuple[Predict, Steer | None]:
         if not isinstance(ask, Other):
-            return self.predict
+            return self.predict, self.steers.get("")
         if ask.network not in self.others:
             raise NodeflowError("NF203", f"the guidance wants a {ask.network} denoiser and there is none")
-        return self.others[ask.network]
+        return self.others[ask.network], self.steers.get(ask.network)
 
     def _prompt(self, ask: Ask, batch: int) -> Conditioning | None:
         """The conditioning of a prediction, as many as the batch; one prompt serves a whole batch."""
-        name = ask if isinstance(ask, str) else ask.prompt
+        name = _prompt_of(ask)
         if name not in self.conditionings:
             raise NodeflowError(
                 "NF203", f"the guidance wants a {name} conditioning and there is none", where=name, fix="wire one"
@@ -178,8 +188,12 @@ def prompts_wanted(guidance: Guidance, schedule: Schedule) -> set[str]:
     wanted: set[str] = set()
     for index, one in enumerate(schedule.evals):
         asks = guidance.wants(Call(schedule.timesteps[index], None, index, len(schedule), one.level))
-        wanted |= {ask if isinstance(ask, str) else ask.prompt for ask in asks}
+        wanted |= {_prompt_of(ask) for ask in asks}
     return wanted
+
+
+def _prompt_of(ask: Ask) -> str:
+    return ask if isinstance(ask, str) else ask.prompt
 
 
 def _shape(conditioning: Conditioning | None) -> object:

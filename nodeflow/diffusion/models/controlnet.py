@@ -34,11 +34,6 @@ class ControlNetConfig(TextConfig, frozen=True, kw_only=True):
         if self.encoder_hid_dim:
             raise self.refuse("encoder_hid_dim", "but no published control network projects its text")
 
-    @property
-    def factor(self) -> int:
-        """Pixels of the picture a latent cell, along one edge."""
-        return 2 ** (len(self.conditioning_embedding_out_channels) - 1)
-
 
 class Residuals(NamedTuple):
     """What a U-net adds.
@@ -97,6 +92,11 @@ class ControlNetModel(TextReader):
         self.controlnet_down_blocks = nn.ModuleList(zero(nn.Conv2d(width, width, 1)) for width in skips)
         self.controlnet_mid_block = zero(nn.Conv2d(widths[-1], widths[-1], 1))
 
+    @property
+    def picture_factor(self) -> int:
+        """Pixels of the picture a latent cell, along one edge."""
+        return 2 ** (len(self._c.conditioning_embedding_out_channels) - 1)
+
     def forward(
         self,
         sample: Tensor,
@@ -147,7 +147,7 @@ class ControlNetModel(TextReader):
         return Residuals(down, mid)
 
     def _require_picture(self, picture: Tensor, sample: Tensor) -> None:
-        height, width = (side * self._c.factor for side in sample.shape[-2:])
+        height, width = (side * self.picture_factor for side in sample.shape[-2:])
         wanted = [len(sample), self._c.conditioning_channels, height, width]
         if list(picture.shape) != wanted:
             raise NodeflowError("NF414", f"the control network wants a picture {wanted}, but got {list(picture.shape)}")

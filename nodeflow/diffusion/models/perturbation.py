@@ -12,7 +12,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -57,10 +57,12 @@ class Hand:
     Args:
         touches: Each with the rows of the batch that it concerns.
         maps: Takes, by the first of the rows that are watched, the attention they receive, [B, h, w].
+        inputs: Further arguments of the network by name, such as the residuals of control networks.
     """
 
     touches: Sequence[tuple[Touch, slice]]
     maps: dict[int, Tensor] = field(default_factory=dict)
+    inputs: Mapping[str, Any] = field(default_factory=dict)
 
 
 Changes = Mapping[nn.Module, "Change"]

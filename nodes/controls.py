@@ -1,0 +1,89 @@
+"""Pictures that steer a denoiser."""
+
+from dataclasses import replace
+from typing import Annotated, Any, Literal
+
+from nodeflow import Control, ControlNetwork, Denoiser, Image, NodeflowError, Path, Range, node
+from nodeflow.models import open_control
+
+from ._fits import steers
+
+Share = Annotated[float, Range(0, 1, step=0.05)]
+
+
+def _content(network: str, variant: str) -> list[str]:
+    handle = open_control(network, variant=variant)
+    return [handle.folder, handle.digest] if handle else []
+
+
+def _network_facts(network: str | None, variant: str | None, **_: Any) -> dict[str, Any]:
+    handle = open_control(network, variant=variant or "", download=False, missing_ok=True) if network else None
+    if handle is None:
+        return {}
+    return {"control_network": {"kind": handle.kind, "states": handle.config.get("cross_attention_dim")}}
+
+
+@node("control/load", title="Load ControlNet", waits=True, fingerprint=_content, describe=_network_facts)
+def load(
+    network: Annotated[str, Path("folder")],
+    dtype: Literal["auto", "float32", "float16", "bfloat16"] = "auto",
+    variant: str = "",
+) -> ControlNetwork:
+    """Open a ControlNet: a folder with config.json and weights, or a name on the Hub.
+
+    Weights are read when a sampler first needs them, and shared by every graph that names the same files.
+
+    Args:
+        network: A folder, or "organisation/name".
+        dtype: Number format of the weights; auto chooses by device.
+        variant: Preferred files, such as "fp16".
+
+    Returns:
+        The network, to be applied to a model.
+    """
+    handle = open_control(network, variant=variant, dtype=dtype)
+    assert handle is not None
+    return handle
+
+
+def _applied(
+    model: dict[str, Any] | None,
+    network: dict[str, Any] | None,
+    start: float | None = None,
+    end: float | None = None,
+    **_: Any,
+) -> dict[str, Any]:
+    steers(network, model)
+    if start is not None and end is not None and start >= end:
+        raise NodeflowError("NF410", f"no step lies between {start:g} and {end:g}", where="end", fix="end after start")
+    return {"denoiser": model or {}}
+
+
+@node("control/apply", title="Apply ControlNet", describe=_applied)
+def apply(
+    model: Denoiser,
+    network: ControlNetwork,
+    image: Image,
+    strength: Annotated[float, Range(0, 10, step=0.05)] = 1.0,
+    start: Share = 0.0,
+    end: Share = 1.0,
+    guess: bool = False,
+) -> Denoiser:
+    """Steer a model by a picture: what the network sees in it is added inside the model at every step.
+
+    Several in a row add up. The picture is scaled until it covers what is painted.
+
+    Args:
+        model: What is steered.
+        network: What reads the picture.
+        image: As the network knows it: edges for an edge network, depth for a depth network.
+        strength: How much of it; 0 = none.
+        start: From which share of the steps on.
+        end: Up to which share of the steps.
+        guess: Steer the positive prompt alone, fine features less; works without a prompt.
+
+    Returns:
+        The model with the picture.
+    """
+    control = Control(network, image.data, strength, start, end, guess)
+    return replace(model, controls=(*model.controls, control))
