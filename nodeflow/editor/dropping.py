@@ -1,4 +1,4 @@
-"""A file dropped on the canvas: a graph, or a picture that carries one, opens; another picture becomes a node."""
+"""A file dropped on the canvas: a graph, or a picture or sound that carries one, opens; another one becomes a node."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import NodeflowError
-from ..media.images import SUFFIXES, graph_in
+from ..media import images, sounds
 
 if TYPE_CHECKING:
     from .window import Window
 
-READABLE = (*SUFFIXES, ".bmp", ".gif", ".tif", ".tiff")
+READABLE = (*images.SUFFIXES, ".bmp", ".gif", ".tif", ".tiff")
 
 
 def dropped_file(window: Window, path: str, at: tuple[float, float]) -> None:
@@ -23,18 +23,23 @@ def dropped_file(window: Window, path: str, at: tuple[float, float]) -> None:
         name = space.document.add("image/load", at)
         space.document.set_value(name, "path", path)
         space.canvas.select([name])
+    elif suffix in sounds.READABLE:
+        name = space.document.add("audio/load", at)
+        space.document.set_value(name, "path", path)
+        space.canvas.select([name])
     elif suffix == ".safetensors" or Path(path).is_dir():
         name = space.document.add("model/load", at)
         space.document.set_value(name, "model", path)
         space.canvas.select([name])
     else:
-        window.say(f"{Path(path).name}: drop a graph, a picture or a model")
+        window.say(f"{Path(path).name}: drop a graph, a picture, a sound or a model")
 
 
 def _carries_graph(path: str) -> bool:
-    if Path(path).suffix.lower() not in SUFFIXES:
+    media = next((each for each in (images, sounds) if Path(path).suffix.lower() in each.SUFFIXES), None)
+    if media is None:
         return False
     try:
-        return bool(graph_in(path))
+        return bool(media.graph_in(path))
     except NodeflowError:
         return False

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .window import Window
     from .workspace import Workspace
 
-GRAPHS = "Graphs and pictures that carry one (*.json *.png *.webp *.jpg *.jpeg)"
+GRAPHS = "Graphs, and what carries one (*.json *.png *.webp *.jpg *.jpeg *.flac *.wav *.ogg)"
 
 
 class Files:
@@ -165,6 +165,7 @@ class Files:
 
     def drop(self, space: Workspace) -> None:
         self.window.tabs.removeTab(self.window.tabs.indexOf(space.canvas))
+        self.window.viewing.forget(space)
         self.window.inspectors.removeWidget(space.inspector)
         space.close()
         self.window.refresh()

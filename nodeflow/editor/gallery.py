@@ -1,97 +1,121 @@
-"""The pictures of this session, newest first: each opens in the viewer, and opens the graph that made it."""
+"""The outputs of this session and of the output folders, newest first; each opens in the viewer, or opens its graph.
+
+The folders are looked into when the gallery is seen first, in the background.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
-from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtGui import QAction, QContextMenuEvent, QIcon, QPixmap
-from PySide6.QtWidgets import QLineEdit, QListView, QListWidget, QListWidgetItem, QMenu, QVBoxLayout, QWidget
+from PySide6.QtCore import QModelIndex, QPoint, Qt, QUrl, Signal
+from PySide6.QtGui import QAction, QContextMenuEvent, QDesktopServices
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QListView, QMenu, QVBoxLayout, QWidget
 
-from ..worker.messages import Picture
+from .background import Background
 from .guard import guarded
-
-THUMB = QSize(84, 84)
-KEPT = 500
-"""Pictures that are remembered."""
-MADE = Qt.ItemDataRole.UserRole
-
-
-@dataclass(frozen=True)
-class Made:
-    """A picture, where it came from, and the text of the graph that made it."""
-
-    title: str
-    picture: Picture
-    graph: str
+from .indexing import Index
+from .made import Made
+from .shelf import MADE, THUMB, Shelf
 
 
 class Gallery(QWidget):
-    """The pictures; `picture_wanted` and `graph_wanted` carry a `Made`."""
+    """The outputs; `view_wanted` carries a `Made` and all that are shown, `graph_wanted` a `Made`.
 
-    picture_wanted = Signal(object)
+    Args:
+        background: Where folders are looked into.
+        folders: Says which.
+    """
+
+    view_wanted = Signal(object, object)
     graph_wanted = Signal(object)
+
+    def __init__(self, background: Background, folders: Callable[[], list[Path]]) -> None:
+        super().__init__()
+        self._background, self._folders = background, folders
+        self._looked: list[Path] = []
+        self.shelf = Shelf()
+        self.line = QLineEdit()
+        self.line.setPlaceholderText("Search prompts and parameters")
+        self.line.setClearButtonEnabled(True)
+        self.line.setAccessibleName("Search outputs")
+        self.count = QLabel()
+        self.count.setObjectName("faint")
+        self.list = _List()
+        self.list.setModel(self.shelf)
+        head = QHBoxLayout()
+        head.setSpacing(10)
+        head.addWidget(self.line)
+        head.addWidget(self.count)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(10, 6, 10, 4)
+        layout.addLayout(head)
+        layout.addWidget(self.list)
+        self.line.textChanged.connect(self.shelf.search)
+        self.shelf.modelReset.connect(self._say)
+        self.list.activated.connect(lambda index: self._view(index.data(MADE)))
+        self.list.wanted.connect(self._menu)
+        self._say()
+
+    def add(self, made: Made) -> None:
+        """Something was made."""
+        self.shelf.add([made])
+
+    def look(self) -> None:
+        """Look into the folders, in the background; what was found before is not read again."""
+        folders = self._folders()
+        if folders != self._looked:
+            self._looked = folders
+            self._background.do(lambda stopped: Index().scan(folders, stopped), self.shelf.add)
+
+    @guarded
+    def showEvent(self, event: Any) -> None:
+        self.shelf.ratio = self.devicePixelRatioF()
+        self.look()
+
+    def retint(self) -> None:
+        self.shelf.forget_small()
+
+    def _say(self) -> None:
+        shown, all_ = len(self.shelf.shown), len(self.shelf.items)
+        self.count.setText("nothing yet" if not all_ else f"{shown}" if shown == all_ else f"{shown} of {all_}")
+
+    def _view(self, made: Made) -> None:
+        self.view_wanted.emit(made, self.shelf.shown)
+
+    def _menu(self, made: object, at: object) -> None:
+        assert isinstance(made, Made) and isinstance(at, QPoint)
+        menu = QMenu(self)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        view, graph = QAction("Look at it", menu), QAction("Open the graph that made it", menu)
+        reveal = QAction("Show its file in the folder", menu)
+        view.triggered.connect(lambda: self._view(made))
+        graph.triggered.connect(lambda: self.graph_wanted.emit(made))
+        reveal.triggered.connect(lambda: QDesktopServices.openUrl(QUrl.fromLocalFile(str(Path(made.file).parent))))
+        reveal.setEnabled(bool(made.file))
+        menu.addActions([view, graph, reveal])
+        menu.popup(at)
+
+
+class _List(QListView):
+    wanted = Signal(object, object)
 
     def __init__(self) -> None:
         super().__init__()
-        self.line = QLineEdit()
-        self.line.setPlaceholderText("Search prompts and values")
-        self.line.setClearButtonEnabled(True)
-        self.line.setAccessibleName("Search pictures")
-        self.list = _List()
-        self.list.setViewMode(QListView.ViewMode.IconMode)
-        self.list.setResizeMode(QListView.ResizeMode.Adjust)
-        self.list.setMovement(QListView.Movement.Static)
-        self.list.setIconSize(THUMB)
-        self.list.setSpacing(6)
-        self.list.setMinimumHeight(THUMB.height() + 24)
-        self.list.setAccessibleName("Pictures")
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(10, 6, 6, 4)
-        layout.addWidget(self.line)
-        layout.addWidget(self.list)
-        self.line.textChanged.connect(self._search)
-        self.list.itemActivated.connect(lambda item: self.picture_wanted.emit(item.data(MADE)))
-        self.list.view_wanted.connect(self.picture_wanted)
-        self.list.graph_wanted.connect(self.graph_wanted)
-
-    def add(self, made: object) -> None:
-        """Put a `Made` in front."""
-        assert isinstance(made, Made)
-        pixels = QPixmap()
-        pixels.loadFromData(made.picture.data)
-        icon = pixels.scaled(THUMB, Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.SmoothTransformation)
-        item = QListWidgetItem(QIcon(icon), "")
-        item.setData(MADE, made)
-        item.setToolTip(f"{made.title}, {made.picture.width} × {made.picture.height}")
-        self.list.insertItem(0, item)
-        item.setHidden(not self._answers(made))
-        while self.list.count() > KEPT:
-            self.list.takeItem(self.list.count() - 1)
-
-    def _answers(self, made: Made) -> bool:
-        text = f"{made.title} {made.graph}".casefold()
-        return all(word in text for word in self.line.text().casefold().split())
-
-    def _search(self) -> None:
-        for row in range(self.list.count()):
-            item = self.list.item(row)
-            item.setHidden(not self._answers(item.data(MADE)))
-
-
-class _List(QListWidget):
-    view_wanted = Signal(object)
-    graph_wanted = Signal(object)
+        self.setViewMode(QListView.ViewMode.IconMode)
+        self.setResizeMode(QListView.ResizeMode.Adjust)
+        self.setMovement(QListView.Movement.Static)
+        self.setUniformItemSizes(True)
+        self.setLayoutMode(QListView.LayoutMode.Batched)
+        self.setIconSize(THUMB)
+        self.setSpacing(4)
+        self.setMinimumHeight(THUMB.height() + 24)
+        self.setAccessibleName("Outputs")
+        self.setObjectName("outputs")
 
     @guarded
     def contextMenuEvent(self, event: QContextMenuEvent) -> None:
-        item = self.itemAt(event.pos())
-        if item is None:
-            return
-        menu, made = QMenu(self), item.data(MADE)
-        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        view, graph = QAction("Look at it", menu), QAction("Open the graph that made it", menu)
-        view.triggered.connect(lambda: self.view_wanted.emit(made))
-        graph.triggered.connect(lambda: self.graph_wanted.emit(made))
-        menu.addActions([view, graph])
-        menu.popup(event.globalPos())
+        index: QModelIndex = self.indexAt(event.pos())
+        if index.isValid():
+            self.wanted.emit(index.data(MADE), event.globalPos())

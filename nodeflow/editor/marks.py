@@ -37,6 +37,7 @@ class Mark:
     picture: say.Picture | None = None
     final: bool = False
     pictures: tuple[say.Picture, ...] = ()
+    sounds: tuple[say.Sound, ...] = ()
     curve: tuple[float, ...] = ()
     fault: str = ""
     problems: tuple[Fault, ...] = ()
@@ -137,12 +138,16 @@ class Marks:
                 mark = self.of(node)
                 mark.state, mark.step = ("skipped" if fault.code == "NF508" else "failed"), (0, 0)
                 mark.fault = fault.line
+            case say.Output(port=port, sounds=sounds) if sounds:
+                node = port.partition(".")[0]
+                self.of(node).sounds = sounds
             case say.Output(port=port, pictures=pictures) if pictures:
                 node = port.partition(".")[0]
                 mark = self.of(node)
                 mark.picture, mark.final, mark.pictures = pictures[0], True, pictures
-            case say.Result(node=node, picture=picture, curve=curve):
+            case say.Result(node=node, picture=picture, curve=curve, sound=sound):
                 mark = self.of(node)
+                mark.sounds = (sound,) if sound is not None else ()
                 mark.curve = curve
                 if picture is not None:
                     mark.picture, mark.final, mark.pictures = picture, True, (picture,)

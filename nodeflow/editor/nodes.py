@@ -131,6 +131,10 @@ class NodeCommands(Front):
         if edits:
             document.do(Batch(tuple(edits)), "Make output")
 
+    def play_sound(self) -> None:
+        if self.space is not None and (names := self.space.canvas.selected()):
+            self.window.viewing.hear(self.space, names[0], -1.0)
+
     def look_at_picture(self) -> None:
         if self.space is not None and (names := self.space.canvas.selected()):
-            self.window.show_picture(names[0])
+            self.window.viewing.look_at(self.space, names[0])

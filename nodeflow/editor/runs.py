@@ -7,6 +7,7 @@ runs.run()
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ from .. import content
 from ..worker import Client, Died, Job, Queue
 from ..worker import messages as say
 from ..worker.client import Heard, Printed
-from .gallery import Made
+from .made import Made
 from .marks import Marks, summary
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ class Runs(QObject):
     job_changed = Signal(object)
     logged = Signal(str)
     made = Signal(object)
-    """A picture that is an output of the graph, as a `Made`."""
+    """A picture or a sound that is an output of the graph, as a `Made`."""
 
     def __init__(self, document: Document, marks: Marks, hub: Hub) -> None:
         super().__init__()
@@ -210,8 +211,10 @@ class Runs(QObject):
                 self.open()
                 return self.marks.stop()
             case say.Output(job=job) if self.job is not None and job == self.job.id:
-                for picture in heard.pictures:
-                    self.made.emit(Made(f"{self.document.title}, {heard.name}", picture, self.job.run.graph))
+                title = f"{Path(self.document.title).stem} {heard.name}"
+                items: tuple[say.Picture | say.Sound, ...] = (*heard.pictures, *heard.sounds)
+                for item in items:
+                    self.made.emit(Made(title, item, self.job.run.graph, at=time.time()))
                 return self.marks.told(heard)
             case _:
                 return self.marks.told(heard)

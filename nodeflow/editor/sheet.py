@@ -34,6 +34,8 @@ QTabBar::tab {{ background: transparent; color: {faint}; padding: 7px 14px; bord
   border-bottom: 2px solid transparent; }}
 QTabBar::tab:selected {{ color: {text}; border-bottom: 2px solid {accent}; }}
 QTabBar::tab:hover {{ color: {text}; }}
+QTabBar::close-button {{ image: url("{close}"); width: 14px; height: 14px; margin: 2px; border-radius: 4px; }}
+QTabBar::close-button:hover {{ background: {raised}; }}
 QTabWidget::pane {{ border: none; background: {panel}; }}
 QStatusBar {{ background: {window}; color: {dim}; border-top: 1px solid {gap}; }}
 QStatusBar::item {{ border: none; }}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QByteArray, QSize, Qt
@@ -22,8 +23,10 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from .. import content
 from . import icons, theme
 from .actions import ACTIONS, Action
+from .background import Background
 from .gallery import Gallery
 from .palette import Palette
 from .panels import Jobs, Log, Notice, Problems
@@ -144,7 +147,13 @@ class Shell(QMainWindow):
     def _docks(self) -> None:
         self.palette_ = Palette(self.library)
         self.inspectors = QStackedWidget()
-        self.problems, self.log, self.jobs, self.gallery = Problems(), Log(), Jobs(), Gallery()
+        self.background = Background()
+        self.problems, self.log, self.jobs, self.gallery = (
+            Problems(),
+            Log(),
+            Jobs(),
+            Gallery(self.background, self._output_folders),
+        )
         areas = Qt.DockWidgetArea
         self._dock("Nodes", self.palette_, areas.LeftDockWidgetArea, 250)
         self._dock("Inspector", self.inspectors, areas.RightDockWidgetArea, 320)
@@ -159,8 +168,13 @@ class Shell(QMainWindow):
         if self.settings.window:
             self.restoreState(QByteArray.fromBase64(self.settings.window.encode()))
 
+    def _output_folders(self) -> list[Path]:
+        """Where outputs lie: the user's folder, and beside the graphs that were opened last."""
+        beside = {Path(path).parent / "out" for path in self.settings.recent}
+        return [content.user_folder("outputs"), *sorted(each for each in beside if each.is_dir())]
+
     def _panels(self) -> tuple[tuple[str, QWidget], ...]:
-        return ("Problems", self.problems), ("Pictures", self.gallery), ("Queue", self.jobs), ("Log", self.log)
+        return ("Problems", self.problems), ("Outputs", self.gallery), ("Queue", self.jobs), ("Log", self.log)
 
     def _dock(self, name: str, widget: QWidget, area: Qt.DockWidgetArea, size: int) -> QDockWidget:
         dock = QDockWidget(name, self)

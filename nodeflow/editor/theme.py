@@ -214,9 +214,10 @@ def apply(app: QApplication, look: Look | None = None) -> None:
     app.setStyle("Fusion")
     app.setFont(text_font())
     app.setPalette(_palette())
-    chevron = content.folder("assets") / "icons" / f"chevron-{_look.shade}.png"
+    icons = content.folder("assets") / "icons"
+    drawn = {name: (icons / f"{name}-{_look.shade}.png").as_posix() for name in ("chevron", "close")}
     sizes = {"big": round(_look.size * 1.15), "heading_size": round(_look.size * 1.3), "title_size": _look.size * 2.6}
-    app.setStyleSheet(SHEET.format(**_colours, **sizes, chevron=chevron.as_posix()))
+    app.setStyleSheet(SHEET.format(**_colours, **sizes, **drawn))
 
 
 def _palette() -> QPalette:

@@ -17,17 +17,16 @@ from .after import next_seeds
 from .commands import Commands
 from .files import Files
 from .guard import guarded
-from .pictures import PictureView
 from .popup import Choice, SearchPopup
 from .runs import Hub
 from .settings_dialog import SettingsDialog
 from .shell import Shell
+from .viewing import Viewing
 from .workspace import Workspace
 
 if TYPE_CHECKING:
     from ..packs import Library
     from ..worker import Job
-    from ..worker.messages import Picture
 
 ON_NODE = ("edit_field", "look_at_picture", "", "bypass", "collapse", "rename", "frame", "seed_policy", "",
            "duplicate", "copy", "cut", "delete", "", "make_output", "run_selected")  # fmt: skip
@@ -51,8 +50,7 @@ class Window(Shell):
         QApplication.styleHints().colorSchemeChanged.connect(self._system_look)
         self.commands, self.files = Commands(self), Files(self)
         self.popup: SearchPopup | None = None
-        self.pictures: list[PictureView] = []
-        self._before: dict[str, Picture] = {}
+        self.viewing = Viewing(self, self.background)
         self._had_space = False
         self.tabs.currentChanged.connect(lambda _: self.refresh())
         self.tabs.tabCloseRequested.connect(self.files.close_tab)
@@ -62,8 +60,8 @@ class Window(Shell):
         self.welcome.open_wanted.connect(self.files.ask_file)
         self.palette_.chosen.connect(self._add)
         self.problems.wanted.connect(self._go_to)
-        self.gallery.picture_wanted.connect(lambda made: self._view(made.title, (made.picture,), None))
-        self.gallery.graph_wanted.connect(lambda made: self.files.open_text(made.graph))
+        self.gallery.view_wanted.connect(lambda made, shown: self.viewing.open("Outputs", shown, shown.index(made)))
+        self.gallery.graph_wanted.connect(self.viewing.open_graph)
         self.jobs.cancel_wanted.connect(lambda job: self.hub.queue.cancel(job))
         self.jobs.resume_wanted.connect(lambda job: self.hub.queue.resume(job))
         self.run_button.clicked.connect(lambda: self.commands.do("cancel" if self._running else "run"))
@@ -132,12 +130,13 @@ class Window(Shell):
         space.runs.problems_changed.connect(lambda _: self._state())
         space.runs.job_changed.connect(lambda job: self._job(space, job))
         space.runs.logged.connect(self.log.add)
-        space.runs.made.connect(self.gallery.add)
+        space.runs.made.connect(lambda made: self.viewing.made(made, self.settings.keep and not space.runs.live))
         canvas = space.canvas
         canvas.search_wanted.connect(self.commands.search)
         canvas.menu_wanted.connect(self._menu)
         canvas.said.connect(self.say)
-        canvas.picture_wanted.connect(self.show_picture)
+        canvas.picture_wanted.connect(lambda name: self.viewing.look_at(space, name))
+        canvas.sound_wanted.connect(lambda name, share: self.viewing.hear(space, name, share))
         canvas.dropped.connect(self._dropped)
         canvas.addActions([self.actions_[each.name] for each in ACTIONS if each.on_canvas])
         self.inspectors.addWidget(space.inspector)
@@ -156,9 +155,7 @@ class Window(Shell):
     def run(self) -> None:
         """Run the graph in front."""
         if self.current is not None:
-            for name, mark in self.current.marks.nodes.items():
-                if mark.picture is not None and mark.final:
-                    self._before[name] = mark.picture
+            self.viewing.remember(self.current)
             self.current.runs.run()
 
     def _job(self, space: Workspace, job: Job) -> None:
@@ -172,21 +169,6 @@ class Window(Shell):
         elif job.state == "done" and not space.runs.live:
             next_seeds(space.document)
         self._state()
-
-    def show_picture(self, name: str) -> None:
-        """Open the pictures of a node in a window."""
-        if self.current is not None and (mark := self.current.marks.nodes.get(name)) and mark.pictures:
-            self._view(f"{name}: {self.current.document.title}", mark.pictures, self._before.get(name))
-
-    def _view(self, title: str, pictures: tuple[Picture, ...], before: Picture | None) -> None:
-        if pictures:
-            view = PictureView(title, pictures, before)
-            view.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-            self.pictures = [*self.pictures, view]
-            view.destroyed.connect(
-                lambda: setattr(self, "pictures", [each for each in self.pictures if each is not view])
-            )
-            view.show()
 
     # What is shown
 
@@ -283,8 +265,8 @@ class Window(Shell):
             return
         self.settings.window = bytes(self.saveState().toBase64().data()).decode()
         self.settings.save()
-        for view in list(self.pictures):
-            view.close()
+        self.viewing.close()
+        self.background.close()
         for space in self.spaces:
             self.files.drop(space)
         self.hub.close()

@@ -90,6 +90,26 @@ class Picture(msgspec.Struct, frozen=True, array_like=True):
     format: str = "PNG"
 
 
+class Sound(msgspec.Struct, frozen=True, array_like=True):
+    """A sound as the bytes of a FLAC or WAV file, and what it looks like.
+
+    Args:
+        data: The file.
+        rate: Samples a second.
+        channels: How many.
+        seconds: How long it is.
+        outline: Lowest and highest sample of each column, two signed bytes each.
+        spectrum: Loudness over time and frequency.
+    """
+
+    data: bytes
+    rate: int
+    channels: int
+    seconds: float
+    outline: bytes
+    spectrum: Picture
+
+
 class Ready(Message, frozen=True):
     """The worker can run graphs now, there; `refused` says why not as it was asked to."""
 
@@ -159,6 +179,7 @@ class Output(Message, frozen=True):
         port: Where it came from, "node.port".
         text: The value in a few words.
         pictures: The pictures of a batch, whole, each with the graph that makes it inside.
+        sounds: The sounds of a batch, likewise.
     """
 
     job: str
@@ -166,15 +187,17 @@ class Output(Message, frozen=True):
     port: str
     text: str
     pictures: tuple[Picture, ...] = ()
+    sounds: tuple[Sound, ...] = ()
 
 
 class Result(Message, frozen=True):
-    """What a node made, to be seen on it: a small picture, or the noise levels of a schedule."""
+    """What a node made, to be seen on it: a small picture, a sound, or the noise levels of a schedule."""
 
     job: str
     node: str
     picture: Picture | None = None
     curve: tuple[float, ...] = ()
+    sound: Sound | None = None
 
 
 class JobFinished(Message, frozen=True):

@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Container, Iterator
 from typing import TYPE_CHECKING
 
-from ..values import Image, Mask, Schedule
+from ..values import Audio, Image, Mask, Schedule
 from .messages import Result
 from .pictures import preview
+from .sounds import first
 
 if TYPE_CHECKING:
     from ..engine import Engine
     from ..execution import Report
 
-SHOWN = ("Image", "Mask", "Schedule")
+SHOWN = ("Image", "Mask", "Schedule", "Audio")
+
+SEEN = (Image, Mask, Schedule, Audio)
 
 
 def results(job: str, engine: Engine, report: Report, told: Container[str]) -> Iterator[Result]:
-    """Of each node of a run whose result is kept: its first picture, or its noise levels.
+    """Of each node of a run whose result is kept: its first picture or sound, or its noise levels.
 
     Args:
         job: The run.
@@ -32,8 +35,10 @@ def results(job: str, engine: Engine, report: Report, told: Container[str]) -> I
         if all(out.type not in SHOWN for out in step.kind.spec.outputs):
             continue
         hit = engine.results.get(step.key)
-        value = next((each for each in hit.outputs if isinstance(each, Image | Mask | Schedule)), None) if hit else None
+        value = next((each for each in hit.outputs if isinstance(each, SEEN)), None) if hit else None
         if isinstance(value, Schedule):
             yield Result(job, name, curve=tuple(float(sigma) for sigma in value.sigmas))
+        elif isinstance(value, Audio):
+            yield Result(job, name, sound=first(value))
         elif value is not None:
             yield Result(job, name, preview(value))

@@ -12,6 +12,7 @@ from ..graph import dumps, loads
 from ..saving import with_ports
 from ..values import describe
 from . import messages as say
+from . import sounds
 from .decoding import decoder
 from .pictures import Decode, preview, whole
 from .results import results
@@ -115,10 +116,12 @@ def _tell_outputs(job: str, graph: Graph, report: Report, tell: Callable[[say.Me
         settings = report.plan.settings(name)
         items = value if settings or isinstance(value, list) else [value]
         pictures: list[say.Picture] = []
+        heard: list[say.Sound] = []
         for place, item in enumerate(items):
             made_by = with_ports(graph, settings[place]) if settings else graph
             pictures += whole(item, dumps(made_by)) if item is not None else ()
-        tell(say.Output(job, name, _port(graph, name), _words(value), tuple(pictures)))
+            heard += sounds.whole(item, dumps(made_by))
+        tell(say.Output(job, name, _port(graph, name), _words(value), tuple(pictures), tuple(heard)))
 
 
 def _port(graph: Graph, name: str) -> str:

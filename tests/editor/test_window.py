@@ -293,12 +293,11 @@ def test_a_fault_in_a_handler_is_told_and_the_window_goes_on(window, opened, han
 def test_pictures_of_the_session_are_kept_and_open_their_graph(window, opened, hands: Hands):
     hands.run()
     gallery = window.gallery
-    assert gallery.list.count() == 1
-    made = gallery.list.item(0).data(0x100)
+    (made,) = gallery.shelf.items
     gallery.line.setText("red heart")
-    assert not gallery.list.item(0).isHidden()
+    assert gallery.shelf.shown == [made]
     gallery.line.setText("blue whale")
-    assert gallery.list.item(0).isHidden()
+    assert gallery.shelf.shown == []
     gallery.graph_wanted.emit(made)
     assert window.current.document.graph.nodes == load(opened).nodes and window.current.document.path == ""
 
@@ -321,9 +320,9 @@ def test_a_file_that_somebody_else_wrote_is_not_overwritten_unasked(window, open
 
 def test_a_saved_picture_opens_its_graph(window, opened, hands: Hands, tmp_path, qtbot):
     hands.run()
-    window.show_picture("decode")
-    (view,) = window.pictures
-    view._write(str(tmp_path / "heart.png"), view.pictures[0])
+    window.viewing.look_at(window.current, "decode")
+    (view,) = window.viewing.viewers
+    view.write(str(tmp_path / "heart.png"), view.made)
     view.close()
     space = window.files.open_path(str(tmp_path / "heart.png"))
     assert space.document.graph.nodes == load(opened).nodes and space.document.path == ""

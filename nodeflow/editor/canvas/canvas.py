@@ -36,6 +36,8 @@ class Canvas(Projection):
     """A node is to be added there (scene, screen), wired to the "source" or "target" given."""
     menu_wanted = Signal(QPoint, str)
     picture_wanted = Signal(str)
+    sound_wanted = Signal(str, float)
+    """The sound of a node is to be heard from there on (0..1); -1: played, or stopped."""
     dropped = Signal(QPointF, str, str)
     """Something was dropped there: ("type", a node type's id) or ("file", a path)."""
     said = Signal(str)
@@ -115,6 +117,9 @@ class Canvas(Projection):
         place = node.mapFromScene(at)
         if spot := node.port_at(place):
             return WireDrag(self, node, spot)
+        if (share := node.listens_at(place)) is not None:
+            self.sound_wanted.emit(node.name_, share)
+            return Gesture()
         if field := node.field_at(place):
             if not node.isSelected():
                 self.select([node.name_])
@@ -153,7 +158,7 @@ class Canvas(Projection):
         node = self.node_at(at)
         if node is None:
             self.search_wanted.emit(at, event.globalPosition().toPoint(), {})
-        elif node.picture_rect.contains(node.mapFromScene(at)):
+        elif any(rect.contains(node.mapFromScene(at)) for rect in (node.picture_rect, node.sound_rect)):
             self.picture_wanted.emit(node.name_)
         elif node.mapFromScene(at).y() < 30:
             self.document.show(node.name_, "Collapse", collapsed=None if node.face.collapsed else True)
@@ -182,8 +187,17 @@ class Canvas(Projection):
         if node is not None:
             place = node.mapFromScene(at)
             spot, field = node.port_at(place), node.field_at(place)
-            node.set_hot(f"{spot.side} {spot.name}" if spot else field.name if field else "")
-            shape = Qt.CursorShape.CrossCursor if spot else CURSORS.get(field.kind, shape) if field else shape
+            hears = node.listens_at(place)
+            node.set_hot(f"{spot.side} {spot.name}" if spot else field.name if field else "play" if hears else "")
+            shape = (
+                Qt.CursorShape.PointingHandCursor
+                if hears is not None
+                else Qt.CursorShape.CrossCursor
+                if spot
+                else CURSORS.get(field.kind, shape)
+                if field
+                else shape
+            )
         self.viewport().setCursor(shape)
 
     def viewportEvent(self, event: Any) -> bool:

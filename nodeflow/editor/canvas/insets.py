@@ -8,6 +8,7 @@ from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QPainter, QPainterPath, QPen, QPolygonF
 
 from .. import theme
+from ..waves import length, paint_button, paint_wave
 
 if TYPE_CHECKING:
     from .node import FlowNode
@@ -36,6 +37,37 @@ def paint_picture(painter: QPainter, node: FlowNode) -> None:
         painter.setPen(theme.color(theme.ON_HEADER))
         painter.setFont(theme.font(11))
         painter.drawText(chip, CENTER, f"1/{len(node.mark.pictures)}")
+
+
+def paint_sound(painter: QPainter, node: FlowNode) -> None:
+    """A button, the waveform, and how long it is."""
+    rect, sound = node.sound_rect, node.mark.sounds[0]
+    painter.setPen(NO_PEN)
+    painter.setBrush(theme.color(theme.FIELD))
+    painter.drawRoundedRect(rect, 6, 6)
+    paint_wave(painter, wave_rect(rect), sound.outline, node.played)
+    paint_button(painter, button_spot(rect), BUTTON, node.played > 0, node.hot == "play")
+    painter.setPen(theme.color(theme.DIM))
+    painter.setFont(theme.font(10))
+    many = f"1/{len(node.mark.sounds)}   " if len(node.mark.sounds) > 1 else ""
+    where = f"{length(sound.seconds * node.played)} / " if node.played else ""
+    foot = rect.adjusted(0, 0, -8, -2)
+    words = f"{many}{where}{length(sound.seconds)}"
+    painter.drawText(foot, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignBottom, words)
+
+
+BUTTON = 11.0
+"""Radius of the play button."""
+
+
+def button_spot(rect: QRectF) -> QPointF:
+    """The middle of the play button."""
+    return QPointF(rect.left() + 20, rect.center().y())
+
+
+def wave_rect(rect: QRectF) -> QRectF:
+    """Where the waveform is."""
+    return rect.adjusted(40, 6, -8, -15)
 
 
 def paint_plot(painter: QPainter, rect: QRectF, curve: tuple[float, ...]) -> None:

@@ -13,6 +13,7 @@ from ..faces import EDGE, PLOT, WIDTH, Face, Field, PortSpot
 from ..guard import guarded
 from ..marks import Mark
 from . import painting
+from .insets import BUTTON, button_spot, wave_rect
 
 if TYPE_CHECKING:
     from .wire import FlowWire
@@ -25,6 +26,8 @@ REACH = 13.0
 DETAIL = 0.35
 """Zoom below which a node is a coloured rectangle."""
 PICTURE_MOST = 300.0
+SOUND = 66.0
+"""Room for a waveform."""
 
 
 class FlowNode(AbstractNodeItem):
@@ -48,6 +51,8 @@ class FlowNode(AbstractNodeItem):
         """While a wire is dragged: the ports that may take it, as (side, name); None = no drag."""
         self.hot: str = ""
         """The field, or the port as "in name", under the mouse."""
+        self.played = 0.0
+        """How much of its sound has been played, 0..1; 0 = it is silent."""
         self.image: QImage | None = None
         self._picture: Any = None
         self._measure()
@@ -70,6 +75,10 @@ class FlowNode(AbstractNodeItem):
             tall = min(PICTURE_MOST, wide * self.image.height() / max(1, self.image.width()))
             self.picture_rect = QRectF(EDGE, height, wide, tall)
             height += tall + EDGE
+        self.sound_rect = QRectF()
+        if self.mark.sounds and not self.face.collapsed:
+            self.sound_rect = QRectF(EDGE, height, WIDTH - 2 * EDGE, SOUND)
+            height += SOUND + EDGE
         self._width, self._height = WIDTH, height
         self.body = QRectF(0, 0, WIDTH, height)
         self._bounds = self.body.adjusted(-MARGIN, -MARGIN, MARGIN, MARGIN + 4)
@@ -100,6 +109,22 @@ class FlowNode(AbstractNodeItem):
         rows = [spot for spot in self.face.ports if spot.side == side and abs(spot.y - place.y()) <= 12]
         return min(rows, key=lambda spot: abs(spot.y - place.y()), default=None)
 
+    def listens_at(self, place: QPointF) -> float | None:
+        """Where in its sound a point is; -1 on the button, None elsewhere."""
+        if not self.sound_rect.contains(place):
+            return None
+        away = place - button_spot(self.sound_rect)
+        if away.manhattanLength() < 2 * BUTTON:
+            return -1.0
+        wave = wave_rect(self.sound_rect)
+        return min(1.0, max(0.0, (place.x() - wave.left()) / wave.width()))
+
+    def set_played(self, share: float) -> None:
+        """Move the head of its sound."""
+        if share != self.played:
+            self.played = share
+            self.update()
+
     def field_at(self, place: QPointF) -> Field | None:
         """The field under a point of the item."""
         return self.face.field_at(place.x(), place.y())
@@ -119,14 +144,16 @@ class FlowNode(AbstractNodeItem):
 
     def show_mark(self) -> None:
         """Show what has become of the mark; a picture is decoded once."""
+        had = self._height
         if self.mark.picture is not self._picture:
             self._picture = self.mark.picture
-            had = self.picture_rect.height()
             if self._picture is not None:
                 self.image = QImage.fromData(self._picture.data)
             self._measure()
-            if self.picture_rect.height() != had:
-                self.follow()
+        elif bool(self.mark.sounds) == self.sound_rect.isEmpty():
+            self._measure()
+        if self._height != had:
+            self.follow()
         self.update()
 
     def follow(self) -> None:

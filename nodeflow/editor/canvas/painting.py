@@ -10,7 +10,7 @@ from PySide6.QtGui import QColor, QFontMetricsF, QLinearGradient, QPainter, QPai
 
 from .. import theme
 from ..faces import EDGE, FIELD, HEADER, WIDTH, Field, PortSpot
-from .insets import paint_picture, paint_plot
+from .insets import paint_picture, paint_plot, paint_sound
 
 if TYPE_CHECKING:
     from .node import FlowNode
@@ -57,6 +57,8 @@ def paint_near(painter: QPainter, node: FlowNode) -> None:
         paint_plot(painter, node.plot_rect, node.mark.curve)
     if not node.picture_rect.isEmpty():
         paint_picture(painter, node)
+    if not node.sound_rect.isEmpty():
+        paint_sound(painter, node)
     _outline(painter, node)
     for spot in face.ports:
         _port(painter, node, spot)
