@@ -5,21 +5,23 @@ from __future__ import annotations
 from collections.abc import Container, Iterator
 from typing import TYPE_CHECKING
 
-from ..values import Audio, Image, Mask, Schedule
+from ..values import Audio, Image, Latent, Mask, Schedule
 from .messages import Result
-from .pictures import preview
+from .pictures import Decode, preview
 from .sounds import first
 
 if TYPE_CHECKING:
     from ..engine import Engine
     from ..execution import Report
 
-SHOWN = ("Image", "Mask", "Schedule", "Audio")
+SHOWN = ("Image", "Mask", "Schedule", "Audio", "Latent")
 
-SEEN = (Image, Mask, Schedule, Audio)
+SEEN = (Image, Mask, Schedule, Audio, Latent)
 
 
-def results(job: str, engine: Engine, report: Report, told: Container[str]) -> Iterator[Result]:
+def results(
+    job: str, engine: Engine, report: Report, told: Container[str], decode: Decode | None = None
+) -> Iterator[Result]:
     """Of each node of a run whose result is kept: its first picture or sound, or its noise levels.
 
     Args:
@@ -27,6 +29,7 @@ def results(job: str, engine: Engine, report: Report, told: Container[str]) -> I
         engine: Where it ran.
         report: What it did.
         told: Nodes that are left out, since all they made is told.
+        decode: Makes pictures of latents.
     """
     for name, steps in report.plan.calls.items():
         step = steps[0] if steps else None
@@ -40,5 +43,10 @@ def results(job: str, engine: Engine, report: Report, told: Container[str]) -> I
             yield Result(job, name, curve=tuple(float(sigma) for sigma in value.sigmas))
         elif isinstance(value, Audio):
             yield Result(job, name, sound=first(value))
-        elif value is not None:
-            yield Result(job, name, preview(value))
+        elif value is not None and not _blank(value):
+            yield Result(job, name, preview(value, decode))
+
+
+def _blank(value: object) -> bool:
+    """Is it a latent in which nothing is yet?"""
+    return isinstance(value, Latent) and not bool(value.data.any())

@@ -47,13 +47,14 @@ def run(
     graph = loads(command.graph)
     graph.path = command.path or None
     plan = engine.plan(graph, wanted=command.wanted or None, folder=command.folder, save_every=SAVE_EVERY, resume=True)
-    report = engine.run(plan, emit=_Teller(command.job, tell, decoder(engine, plan), previews).on_event, cancel=token)
+    decode = decoder(engine, plan)
+    report = engine.run(plan, emit=_Teller(command.job, tell, decode, previews).on_event, cancel=token)
     _tell_outputs(command.job, graph, report, tell)
     nodes = tuple((node.node, node.status, node.seconds) for node in report.nodes)
-    tell(say.JobFinished(command.job, report.seconds, report.cancelled, tuple(report.faults), nodes))
     told = {end.partition(".")[0] for end in graph.outputs.values()}
-    for found in results(command.job, engine, report, told):
+    for found in results(command.job, engine, report, told, decode if previews > 0 else None):
         tell(found)
+    tell(say.JobFinished(command.job, report.seconds, report.cancelled, tuple(report.faults), nodes))
 
 
 class _Teller:

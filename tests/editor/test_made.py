@@ -118,8 +118,8 @@ def test_pictures_are_compared_by_a_wipe(window, opened, hands: Hands, qtbot):
     from PySide6.QtCore import QPoint, Qt
     from PySide6.QtTest import QTest
 
+    window.current.document.set_value("schedule", "steps", 3)
     hands.run()
-    window.run()
     window.current.document.set_value("denoise", "seed", 5)
     window.viewing.remember(window.current)
     hands.run()
@@ -157,6 +157,7 @@ def test_outputs_survive_a_restart_and_are_found_by_their_parameters(window, ope
     from nodeflow.editor.window import Window
 
     window.current.document.set_value("positive", "text", "a teal octopus")
+    window.current.document.set_value("schedule", "steps", 3)
     hands.run()
     qtbot.waitUntil(lambda: bool(window.gallery.shelf.items[0].file), timeout=5000)
     file = window.gallery.shelf.items[0].file
@@ -167,7 +168,7 @@ def test_outputs_survive_a_restart_and_are_found_by_their_parameters(window, ope
     other.docks["Outputs"].raise_()
     other.gallery.look()
     qtbot.waitUntil(lambda: file in {made.file for made in other.gallery.shelf.items}, timeout=20_000)
-    other.gallery.line.setText("teal octopus steps 4")
+    other.gallery.line.setText("teal octopus steps 3")
     assert [made.file for made in other.gallery.shelf.shown] == [file]
     view = other.viewing.open("Outputs", other.gallery.shelf.shown)
     assert view.pane.image.width() == 64
