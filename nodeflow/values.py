@@ -193,12 +193,14 @@ class Latent(Value):
         space: What the numbers mean.
         mask: [B, 1, H, W], 1 = repaint here; None = everywhere.
         masked: [B, C, H, W], the picture with the masked part blanked, for denoisers that were trained to repaint.
+        beside: [B, C, H, W], the picture to edit as its autoencoder gives it, unscaled, for denoisers that edit.
     """
 
     data: Tensor
     space: LatentSpace
     mask: Tensor | None = None
     masked: Tensor | None = None
+    beside: Tensor | None = None
 
 
 @dataclass(frozen=True)

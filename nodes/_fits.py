@@ -28,6 +28,20 @@ def same_space(latent: Facts, other: Facts, what: str) -> None:
         )
 
 
+def fit_task(latent: Facts, denoiser: Facts) -> None:
+    """Refuse a latent without what a denoiser was trained to see beside it: a mask, or a picture to edit.
+
+    Raises:
+        NodeflowError: NF211, naming the node that makes one.
+    """
+    have, task = (latent or {}).get("for"), (denoiser or {}).get("task")
+    nodes = {"inpaint": "Encode image for inpainting", "edit": "Encode image for editing"}
+    if have and task in nodes and have != task:
+        words = {"inpaint": "repaint what a mask marks", "edit": "edit a picture"}
+        what = f"the model was trained to {words[task]}, and the latent has none beside it"
+        raise NodeflowError("NF211", what, where="latent", fix=f'make it with "{nodes[task]}"')
+
+
 def require_media(autoencoder: Facts, media: str) -> None:
     """Refuse an autoencoder of sounds where pictures are meant, and the other way round.
 

@@ -130,6 +130,17 @@ def mimic(
     return Guidance().then("mimic", scale=scale, mimic=mimic, quantile=quantile)
 
 
+@node("guidance/instructed", title="Instructed edit")
+def instructed(scale: Scale = 7.5, image_scale: Annotated[float, Range(0, 10, step=0.1)] = 1.5) -> Guidance:
+    """For models that edit a picture as they are told (InstructPix2Pix).
+
+    Args:
+        scale: How strongly to follow the instruction.
+        image_scale: How closely to stay with the picture; at 1 one prediction less is computed.
+    """
+    return Guidance().then("instructed", scale=scale, image_scale=image_scale)
+
+
 @node("guidance/rescale", title="Rescale guidance", describe=_facts)
 def rescale(guidance: Guidance, share: Share = 0.7) -> Guidance:
     """Take back the contrast that strong guidance adds.

@@ -11,12 +11,22 @@ Size = Annotated[int, Range(0, 16384, step=8, unit="px")]
 
 def _of_model(model: dict[str, Any] | None, **_: Any) -> dict[str, Any]:
     require_form(model, waves=False)
-    return {"latent": {"space": (model or {}).get("space")}}
+    return {"latent": {"space": (model or {}).get("space"), "for": "paint"}}
 
 
 def _of_autoencoder(autoencoder: dict[str, Any] | None, **_: Any) -> dict[str, Any]:
     require_media(autoencoder, "image")
-    return {"latent": {"space": (autoencoder or {}).get("space")}}
+    return {"latent": {"space": (autoencoder or {}).get("space"), "for": "paint"}}
+
+
+def _masked(autoencoder: dict[str, Any] | None, **_: Any) -> dict[str, Any]:
+    require_media(autoencoder, "image")
+    return {"latent": {"space": (autoencoder or {}).get("space"), "for": "inpaint"}}
+
+
+def _edited(autoencoder: dict[str, Any] | None, **_: Any) -> dict[str, Any]:
+    require_media(autoencoder, "image")
+    return {"latent": {"space": (autoencoder or {}).get("space"), "for": "edit"}}
 
 
 def _decoded(autoencoder: dict[str, Any] | None, latent: dict[str, Any] | None, **_: Any) -> dict[str, Any]:
@@ -113,7 +123,7 @@ def encode(
         return to_latent(_codec(autoencoder, net), image, autoencoder.space, seeded(seed) if sample else None)
 
 
-@node("latent/encode-inpaint", title="Encode image for inpainting", describe=_of_autoencoder)
+@node("latent/encode-inpaint", title="Encode image for inpainting", describe=_masked)
 def encode_inpaint(run: Run, autoencoder: Autoencoder, image: Image, mask: Mask) -> Latent:
     """Turn a picture and a mask into a latent of which only the masked part is painted anew.
 
@@ -128,6 +138,20 @@ def encode_inpaint(run: Run, autoencoder: Autoencoder, image: Image, mask: Mask)
 
     with run.weights(autoencoder) as net:
         return to_repaint(_codec(autoencoder, net), image, mask, autoencoder.space)
+
+
+@node("latent/encode-edit", title="Encode image for editing", describe=_edited)
+def encode_edit(run: Run, autoencoder: Autoencoder, image: Image) -> Latent:
+    """An empty latent with a picture beside it, for models that edit pictures as they are told.
+
+    Args:
+        autoencoder: The model's.
+        image: The picture to edit.
+    """
+    from nodeflow.diffusion.latents import to_edit
+
+    with run.weights(autoencoder) as net:
+        return to_edit(_codec(autoencoder, net), image, autoencoder.space)
 
 
 @node("latent/decode", title="Decode latent", describe=_decoded)

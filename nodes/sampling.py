@@ -5,7 +5,7 @@ from typing import Annotated, Any, NamedTuple
 
 from nodeflow import Conditioning, Denoiser, Guidance, Latent, Lazy, NodeflowError, Range, Run, Schedule, Seed, node
 
-from ._fits import same_blocks, same_kind, same_space, same_states
+from ._fits import fit_task, same_blocks, same_kind, same_space, same_states
 
 
 class Denoised(NamedTuple):
@@ -29,12 +29,13 @@ def _facts(
     **_: Any,
 ) -> dict[str, Any]:
     same_space(latent, model, "denoiser")
+    fit_task(latent, model)
     for port, conditioning in (("positive", positive), ("negative", negative)):
         same_states(conditioning, model, port)
     same_blocks(guide, model)
     same_kind((guide or {}).get("weak"), model)
-    space = (model or {}).get("space")
-    return {"latent": {"space": space}, "estimate": {"space": space}}
+    made = {"space": (model or {}).get("space"), "for": (latent or {}).get("for")}
+    return {"latent": made, "estimate": made}
 
 
 @node("sampling/denoise", version=2, title="Denoise", describe=_facts)

@@ -166,6 +166,26 @@ def inpaint(folder: Path) -> None:
     text_to_image(folder, in_channels=9)
 
 
+def instruct(folder: Path) -> None:
+    """The same with a denoiser that sees the picture to edit: eight channels."""
+    text_to_image(folder, in_channels=8)
+    index = json.loads((folder / "model_index.json").read_text())
+    write_json(folder / "model_index.json", index | {"_class_name": "StableDiffusionInstructPix2PixPipeline"})
+
+
+def stable_diffusion_2(folder: Path) -> None:
+    """A Stable Diffusion 2 of 768 pixels: linear projections, heads per level, OpenCLIP's GELU, velocity."""
+    text_to_image(folder, use_linear_projection=True, attention_head_dim=[2, 4], upcast_attention=True)
+    change = {"hidden_act": "gelu", "num_hidden_layers": 2}
+    text = json.loads((folder / "text_encoder" / "config.json").read_text()) | change
+    write_network(folder / "text_encoder", "transformers", "CLIPTextModel", text, seed=21)
+    write_tokenizer(folder / "tokenizer", pad="!")
+    options = {"_class_name": "DDIMScheduler", "prediction_type": "v_prediction"}
+    write_json(folder / "scheduler" / "scheduler_config.json", SD_SCHEDULER | options)
+    index = json.loads((folder / "model_index.json").read_text()) | {"scheduler": ["diffusers", "DDIMScheduler"]}
+    write_json(folder / "model_index.json", index)
+
+
 def sdxl(folder: Path, **unet: Any) -> None:
     """An SDXL: two text encoders 32 and 24 wide, six sizes beside a pooled text of 16."""
     vocabulary = write_tokenizer(folder / "tokenizer")
@@ -279,7 +299,7 @@ class Tiny:
         maker.__name__: maker
         for maker in (
             *(text_to_image, inpaint, unconditional, unconditional_at_root, waves, fp16, sharded),
-            *(sdxl, sdxl_inpaint, sdxl_refiner),
+            *(instruct, stable_diffusion_2, sdxl, sdxl_inpaint, sdxl_refiner),
             *(control, other_control),
         )
     }

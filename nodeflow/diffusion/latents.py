@@ -89,6 +89,17 @@ def to_repaint(
     return replace(with_mask(latent, mask), masked=masked.data)
 
 
+@torch.no_grad()
+def to_edit(autoencoder: Any, image: Image, space: LatentSpace) -> Latent:
+    """An empty latent with pictures beside it for a denoiser that edits, which was trained to see them unscaled.
+
+    Raises:
+        NodeflowError: As `to_latent`.
+    """
+    seen = to_latent(autoencoder, image, space).data
+    return Latent(torch.zeros_like(seen), space, beside=seen / space.scale + space.shift)
+
+
 def with_mask(latent: Latent, mask: Mask) -> Latent:
     """The latent with a mask of its own size: 1 where the picture's mask is at least a half, nearest pixel.
 

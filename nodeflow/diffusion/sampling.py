@@ -201,7 +201,7 @@ class _Repaint:
     @classmethod
     def of(cls, latent: Latent, x0: Tensor, noise: Tensor, in_channels: int | None) -> _Repaint:
         channels = x0.shape[1]
-        if in_channels in (None, channels):
+        if in_channels in (None, channels, 2 * channels):
             return cls(x0, noise, mask=latent.mask)
         if in_channels != 2 * channels + 1:
             raise NodeflowError("NF414", f"the denoiser takes {in_channels} channels and the latent has {channels}")

@@ -7,8 +7,10 @@ What they are told of sizes stands in `Conditioning.more`, in pixels, height bef
     target_size       [B, 2]   of the picture to paint
     aesthetic_score   [B, 1]   1 to 10, in place of the target size, where the network (the refiner) was told it
 
+    beside            [B, C, H, W]  the picture that InstructPix2Pix's networks edit (arXiv 2211.09800, section 3.2)
+
 What is not there is filled in once a run: sizes are those of the latent, the crop is 0, the score is 6, and 2.5 for
-what to steer away from.
+what to steer away from; the picture is that of the latent.
 """
 
 from __future__ import annotations
@@ -46,14 +48,21 @@ def said(net: Any, told: Conditioning | None) -> dict[str, Any]:
     more = {}
     if net.config.get("addition_embed_type") == "text_time":
         more["added_cond_kwargs"] = _added(told, _told(net, told.pooled))
+<<<<<<< HEAD
     return {"encoder_hidden_states": told.states, "class_labels": told.labels, **more}
+=======
+    x = question.x
+    if (beside := told.more.get("beside")) is not None:
+        x = torch.cat([x, beside.to(x)], 1)
+    return net(x, question.t, told.states, class_labels=told.labels, **more)
+>>>>>>> 5bcb96a (Edit pictures as told: InstructPix2Pix and its three-way guidance)
 
 
 def complete(net: Any, name: str, given: Conditioning, latent: Latent) -> Conditioning:
-    """The conditioning with all sizes that the network is told.
+    """The conditioning with all sizes that the network is told, and the picture that it edits.
 
     Raises:
-        NodeflowError: NF414, the pooled text states are of another model.
+        NodeflowError: NF414, the pooled text states are of another model, or there is no picture to edit.
     """
     height, width = (side * latent.space.factor for side in latent.data.shape[-2:])
     size, score = [float(height), float(width)], [LOW_SCORE if name == "negative" else SCORE]
@@ -62,7 +71,16 @@ def complete(net: Any, name: str, given: Conditioning, latent: Latent) -> Condit
     lacking = {
         key: given.states.new_tensor([usual[key]] * batch) for key in _told(net, given.pooled) if key not in given.more
     }
+    if net.config["in_channels"] == 2 * latent.data.shape[1]:
+        lacking["beside"] = _beside(latent)
     return replace(given, more={**given.more, **lacking}) if lacking else given
+
+
+def _beside(latent: Latent) -> Tensor:
+    if latent.beside is None:
+        fix = 'make the latent with "Encode image for editing"'
+        raise NodeflowError("NF414", "the denoiser edits a picture and the latent has none beside it", fix=fix)
+    return latent.beside
 
 
 def told_sizes(

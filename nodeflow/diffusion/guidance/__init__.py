@@ -21,10 +21,11 @@ in its state, so a resumed run goes on bit for bit.
 """
 
 from .around import Adaptive, Auto, Interval, Rescaled, Thresholded
-from .base import EMPTY, NEGATIVE, POSITIVE, Around, Ask, Call, Guidance, Inside, Memory, Other, Seen
+from .base import EMPTY, NEGATIVE, POSITIVE, Around, Ask, Blind, Call, Guidance, Inside, Memory, Other, Seen
 from .chain import built
 from .free import ClassifierFree, Contrast, MagnitudeAware, PerpNeg, Tangential, ZeroStar
 from .guided import Denoise, Guided, Predict, Reply, ask, network, prompts_wanted, unguided
+from .instructed import Instructed
 from .perturbed import PerturbedAttention, SelfAttention, SkipLayers, SmoothedEnergy
 from .projected import AdaptiveProjected, FrequencyDecoupled, Mimic
 
@@ -37,6 +38,7 @@ __all__ = [
     "Around",
     "Ask",
     "Auto",
+    "Blind",
     "Call",
     "ClassifierFree",
     "Contrast",
@@ -45,6 +47,7 @@ __all__ = [
     "Guidance",
     "Guided",
     "Inside",
+    "Instructed",
     "Interval",
     "MagnitudeAware",
     "Memory",

@@ -36,8 +36,15 @@ class Other:
     network: str
 
 
-Ask = str | Inside | Other
-"""A prediction wanted: of a prompt by its name, of one with the network touched, or of one by another network."""
+@dataclass(frozen=True)
+class Blind:
+    """A prompt asked without the picture that a denoiser which edits sees beside its latent."""
+
+    prompt: str
+
+
+Ask = str | Inside | Other | Blind
+"""A prediction wanted: of a prompt by its name; with the network touched, by another network, or blind."""
 
 Seen = Mapping[Ask, Tensor]
 """The answers."""

@@ -11,6 +11,7 @@ from ...values import Guidance as Described
 from .around import Adaptive, Auto, Interval, Rescaled, Thresholded
 from .base import Around, Guidance
 from .free import ClassifierFree, MagnitudeAware, PerpNeg, Tangential, ZeroStar
+from .instructed import Instructed
 from .perturbed import PerturbedAttention, SelfAttention, SkipLayers, SmoothedEnergy
 from .projected import AdaptiveProjected, FrequencyDecoupled, Mimic
 
@@ -19,6 +20,7 @@ PARTS: dict[str, type[Guidance]] = {
     "auto": Auto,
     "classifier-free": ClassifierFree,
     "frequency-decoupled": FrequencyDecoupled,
+    "instructed": Instructed,
     "interval": Interval,
     "magnitude-aware": MagnitudeAware,
     "mimic": Mimic,

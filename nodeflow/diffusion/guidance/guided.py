@@ -14,7 +14,7 @@ from ...values import Conditioning, mapped
 from ..calling import Question, asked
 from ..models.perturbation import Hand, Watch
 from ..schedulers.schedule import Schedule
-from .base import POSITIVE, Ask, Call, Guidance, Inside, Memory, Other
+from .base import POSITIVE, Ask, Blind, Call, Guidance, Inside, Memory, Other
 from .free import ClassifierFree
 
 Denoise = Callable[[Tensor, Tensor], Tensor]
@@ -159,6 +159,8 @@ class Guided:
                 "NF203", f"the guidance wants a {name} conditioning and there is none", where=name, fix="wire one"
             )
         given = self.conditionings[name]
+        if isinstance(ask, Blind):
+            given = _blinded(given)
         if given is None or len(given.states) == batch:
             return given
         if len(given.states) != 1:
@@ -168,6 +170,17 @@ class Guided:
                 fix="give one prompt, or as many as there are latents",
             )
         return mapped(given, lambda array: array.expand(batch, *[-1] * (array.ndim - 1)))
+
+
+def _blinded(given: Conditioning | None) -> Conditioning:
+    """The conditioning with nothing, zeros, for the picture beside the latent."""
+    if given is None or "beside" not in given.more:
+        raise NodeflowError(
+            "NF414",
+            "this guidance leaves out the picture to edit, and the denoiser sees none",
+            fix="use it with a model that edits, or choose another guidance",
+        )
+    return replace(given, more={**given.more, "beside": torch.zeros_like(given.more["beside"])})
 
 
 def unguided(predict: Predict, conditioning: Conditioning | None = None) -> Guided:
