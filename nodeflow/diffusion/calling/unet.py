@@ -34,7 +34,10 @@ def ask(net: Any, question: Question) -> Tensor:
     Raises:
         NodeflowError: NF414, the network is to be told pooled states or sizes and the conditioning has none.
     """
-    return net(question.x, question.t, **said(net, question.conditioning), **question.inside(net))
+    told, x = question.conditioning, question.x
+    if told is not None and "beside" in told.more:
+        x = torch.cat([x, told.more["beside"].to(x)], 1)
+    return net(x, question.t, **said(net, told), **question.inside(net))
 
 
 def said(net: Any, told: Conditioning | None) -> dict[str, Any]:
@@ -48,14 +51,7 @@ def said(net: Any, told: Conditioning | None) -> dict[str, Any]:
     more = {}
     if net.config.get("addition_embed_type") == "text_time":
         more["added_cond_kwargs"] = _added(told, _told(net, told.pooled))
-<<<<<<< HEAD
     return {"encoder_hidden_states": told.states, "class_labels": told.labels, **more}
-=======
-    x = question.x
-    if (beside := told.more.get("beside")) is not None:
-        x = torch.cat([x, beside.to(x)], 1)
-    return net(x, question.t, told.states, class_labels=told.labels, **more)
->>>>>>> 5bcb96a (Edit pictures as told: InstructPix2Pix and its three-way guidance)
 
 
 def complete(net: Any, name: str, given: Conditioning, latent: Latent) -> Conditioning:
