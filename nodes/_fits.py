@@ -42,6 +42,18 @@ def fit_task(latent: Facts, denoiser: Facts) -> None:
         raise NodeflowError("NF211", what, where="latent", fix=f'make it with "{nodes[task]}"')
 
 
+def guides(guide: Facts, denoiser: Facts) -> None:
+    """Refuse a guidance for what a denoiser was not trained to do.
+
+    Raises:
+        NodeflowError: NF211.
+    """
+    need, task = (guide or {}).get("task"), (denoiser or {}).get("task")
+    if need and task and need != task:
+        what = f"the guidance is for models that {need}, this one was trained to {task}"
+        raise NodeflowError("NF211", what, where="guide", fix="choose another guidance, or another model")
+
+
 def require_media(autoencoder: Facts, media: str) -> None:
     """Refuse an autoencoder of sounds where pictures are meant, and the other way round.
 

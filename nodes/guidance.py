@@ -24,7 +24,11 @@ def _facts(
 ) -> dict[str, Any]:
     known = guidance or {}
     inside = [*known.get("inside", []), *(named_layers(layers) if layers is not None else [])]
-    return {"guidance": {"inside": inside, "weak": weak or known.get("weak")}}
+    return {"guidance": {"inside": inside, "weak": weak or known.get("weak"), "task": known.get("task")}}
+
+
+def _edits(**_: Any) -> dict[str, Any]:
+    return {"guidance": {"task": "edit"}}
 
 
 @node("guidance/classifier-free", title="Classifier-free")
@@ -130,7 +134,7 @@ def mimic(
     return Guidance().then("mimic", scale=scale, mimic=mimic, quantile=quantile)
 
 
-@node("guidance/instructed", title="Instructed edit")
+@node("guidance/instructed", title="Instructed edit", describe=_edits)
 def instructed(scale: Scale = 7.5, image_scale: Annotated[float, Range(0, 10, step=0.1)] = 1.5) -> Guidance:
     """For models that edit a picture as they are told (InstructPix2Pix).
 

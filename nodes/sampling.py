@@ -5,7 +5,7 @@ from typing import Annotated, Any, NamedTuple
 
 from nodeflow import Conditioning, Denoiser, Guidance, Latent, Lazy, NodeflowError, Range, Run, Schedule, Seed, node
 
-from ._fits import fit_task, same_blocks, same_kind, same_space, same_states
+from ._fits import fit_task, guides, same_blocks, same_kind, same_space, same_states
 
 
 class Denoised(NamedTuple):
@@ -30,6 +30,7 @@ def _facts(
 ) -> dict[str, Any]:
     same_space(latent, model, "denoiser")
     fit_task(latent, model)
+    guides(guide, model)
     for port, conditioning in (("positive", positive), ("negative", negative)):
         same_states(conditioning, model, port)
     same_blocks(guide, model)

@@ -135,7 +135,7 @@ def weaker(flow: Flow, folder: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", PARTS)
+@pytest.mark.parametrize("name", sorted(set(PARTS) - {"instructed"}))  # which needs a model that edits
 def test_every_part_paints(flow: Flow, name: str, tmp_path: Path) -> None:
     inner = [("classifier-free", {"scale": 3.0})] if "guidance" in NEEDED.get(name, {}) else []
     more: dict[str, Any] = {"end": 1.0} if name == "skip-layers" else {}

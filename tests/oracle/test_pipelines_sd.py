@@ -119,3 +119,9 @@ def test_a_model_that_edits_wants_a_picture(engine, editor):
 def test_blind_guidance_wants_a_model_that_edits(second, picture):
     with pytest.raises(NodeflowError, match=r"NF414.*the denoiser sees none"):
         painted(second, second.solver("DDIMScheduler", {}), guidance=Instructed())
+
+
+def test_such_guidance_is_refused_before_anything_runs(engine, tiny):
+    flow = nodeflow.load(GRAPHS / "instruct.json", engine=engine)
+    flow.graph.nodes["load"].values["model"] = str(tiny("text_to_image"))
+    assert [str(fault) for fault in check(flow.graph, engine.library) if "models that edit" in str(fault)]
