@@ -22,6 +22,8 @@ class Dataset(Value):
         mirror: Show every picture mirrored too.
         skip_unreadable: Leave out files that cannot be read, instead of refusing them.
         digest: Identifies the content of the folder.
+        controls: Where each picture's control picture is: a folder with pictures of the same names, or "metadata"
+            (the column `conditioning_image` of `metadata.jsonl`); empty = they have none.
     """
 
     folder: str
@@ -32,6 +34,7 @@ class Dataset(Value):
     mirror: bool = False
     skip_unreadable: bool = False
     digest: str = ""
+    controls: str = ""
 
 
 @dataclass(frozen=True)

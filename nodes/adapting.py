@@ -1,9 +1,10 @@
-"""Training small things for a model that stays as it is: LoRAs and words."""
+"""Training small things for a model that stays as it is: LoRAs, words, ControlNets."""
 
 from typing import Annotated, NamedTuple
 
 from nodeflow import (
     Autoencoder,
+    ControlNetwork,
     Cosmetic,
     Denoiser,
     Image,
@@ -175,3 +176,71 @@ def word(
         wanted=wanted(prompts, guidance),
     )
     return LearntWord(done.text_encoder, str(done.path), *shown(done.result))
+
+
+class TrainedControl(NamedTuple):
+    """What a training brought.
+
+    Args:
+        control_network: With averaged weights, to be applied to the model.
+        folder: Where it is, as diffusers reads it.
+        samples: Pictures that the model makes after the first control pictures.
+        curve: The loss over the steps.
+        losses: One number a step.
+    """
+
+    control_network: ControlNetwork
+    folder: str
+    samples: Image
+    curve: Image
+    losses: list[float]
+
+
+@node("training/control", title="Train ControlNet")
+def control(
+    run: Run,
+    model: Denoiser,
+    scheduler: SchedulerConfig,
+    network: ControlNetwork,
+    data: Dataset,
+    objective: Objective | None = None,
+    optimiser: Optimiser | None = None,
+    settings: Settings | None = None,
+    autoencoder: Autoencoder | None = None,
+    text_encoder: TextEncoder | None = None,
+    steps: Steps = 1000,
+    prompts: Annotated[str, Text(), Cosmetic()] = "",
+    guidance: Annotated[float, Range(1, 30), Cosmetic()] = 3.0,
+    save_every: Every = 500,
+    preview_every: Every = 0,
+) -> TrainedControl:
+    """Train a network that steers a model by a picture (ControlNet, 2302.05543); the model stays as it is.
+
+    Args:
+        model: The denoiser that is steered.
+        scheduler: Its noise space and what it predicts.
+        network: Where it starts: a new one, or one to go on with.
+        data: Pictures with control pictures.
+        objective: What the denoiser is asked.
+        optimiser: How weights follow.
+        settings: Batch, precision, average, seed.
+        autoencoder: Between pictures and latents; none for pixels.
+        text_encoder: Reads the captions.
+        steps: How many in all.
+        prompts: What to draw on the way, a line each; empty = some captions.
+        guidance: For those pictures.
+        save_every: Steps between two saved states.
+        preview_every: Steps between two previews; 0 = only at the end.
+    """
+    from nodeflow.diffusion.training.control import train_control
+    from nodeflow.diffusion.training.lessons import Base
+
+    done = train_control(
+        course(run, save_every, preview_every),
+        plan(data, optimiser, settings, steps),
+        objective or Objective(),
+        Base(model, scheduler, autoencoder, text_encoder),
+        network,
+        wanted=wanted(prompts, guidance),
+    )
+    return TrainedControl(done.network, done.network.folder, *shown(done.result))

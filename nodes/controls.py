@@ -3,10 +3,11 @@
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
-from nodeflow import Control, ControlNetwork, Denoiser, Image, NodeflowError, Path, Range, node
+from nodeflow import Control, ControlNetwork, Denoiser, Image, NodeflowError, Path, Range, Run, node
 from nodeflow.models import open_control
 
 from ._fits import steers
+from ._training import inside
 
 Share = Annotated[float, Range(0, 1, step=0.05)]
 
@@ -87,3 +88,27 @@ def apply(
     """
     control = Control(network, image.data, strength, start, end, guess)
     return replace(model, controls=(*model.controls, control))
+
+
+@node("control/save", title="Save ControlNet", sink=True, waits=True)
+def save(
+    run: Run,
+    network: ControlNetwork,
+    name: str = "controlnet",
+    dtype: Literal["float32", "float16", "bfloat16"] = "float32",
+) -> str:
+    """Save a ControlNet as a folder in the published layout, which this and other programs open.
+
+    Args:
+        network: What to save.
+        name: Of the folder, inside the output folder.
+        dtype: Number format of the file.
+
+    Returns:
+        The folder.
+    """
+    from nodeflow.diffusion.checkpoints.save import save_again
+
+    folder = inside(run.folder, name)
+    save_again(folder, network, dtype)
+    return str(folder)

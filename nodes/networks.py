@@ -2,7 +2,17 @@
 
 from typing import Annotated, Literal, NamedTuple
 
-from nodeflow import Autoencoder, Denoiser, NodeflowError, Range, SchedulerConfig, Seed, TextEncoder, node
+from nodeflow import (
+    Autoencoder,
+    ControlNetwork,
+    Denoiser,
+    NodeflowError,
+    Range,
+    SchedulerConfig,
+    Seed,
+    TextEncoder,
+    node,
+)
 from nodeflow.content import user_folder
 from nodeflow.training import Dataset
 
@@ -118,3 +128,16 @@ def new_text_encoder(
 
     place = user_folder("training") / "new"
     return fresh.new_text_encoder(place, data, tokens=merges, width=width, layers=layers, heads=heads, seed=seed)
+
+
+@node("training/new-control", title="New ControlNet")
+def new_control(model: Denoiser, seed: Annotated[int, Seed()] = 0) -> ControlNetwork:
+    """A ControlNet that changes nothing yet: a copy of a denoiser's way down, behind convolutions of zero.
+
+    Args:
+        model: Whose way down is copied.
+        seed: Of what reads the picture.
+    """
+    from nodeflow.diffusion.training import control
+
+    return control.new_control(user_folder("training") / "new", model, seed)

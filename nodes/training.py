@@ -19,10 +19,11 @@ from nodeflow.training import Dataset, Objective, Optimiser, Settings
 from ._training import course, inside
 
 
-def _folder(folder: str) -> Any:
+def _folder(folder: str, controls: str) -> Any:
     from nodeflow.diffusion.training.folder import fingerprint
+    from nodeflow.diffusion.training.partners import IN_METADATA
 
-    return fingerprint(folder)
+    return fingerprint(folder), fingerprint("" if controls == IN_METADATA else controls)
 
 
 class Data(NamedTuple):
@@ -39,7 +40,7 @@ class Data(NamedTuple):
     classes: int
 
 
-@node("training/dataset", title="Picture folder", waits=True, fingerprint=_folder)
+@node("training/dataset", version=2, title="Picture folder", waits=True, fingerprint=_folder)
 def dataset(
     run: Run,
     folder: Annotated[str, Path("folder")],
@@ -49,6 +50,7 @@ def dataset(
     step: Annotated[int, Range(8, 256, step=8, unit="px")] = 64,
     mirror: bool = False,
     skip_unreadable: bool = False,
+    controls: Annotated[str, Path("folder")] = "",
 ) -> Data:
     """Read a folder of pictures to learn from; every file is looked at, and what cannot be read is named.
 
@@ -61,16 +63,26 @@ def dataset(
         step: Sides of shapes are multiples of this.
         mirror: Show every picture mirrored too.
         skip_unreadable: Leave out what cannot be read instead of refusing.
+        controls: For ControlNets, a folder of control pictures with the same names as the pictures, or "metadata":
+            the column conditioning_image of metadata.jsonl; empty = none.
     """
     from dataclasses import replace
 
     from nodeflow.diffusion.training.folder import scan
+    from nodeflow.diffusion.training.pairing import paired_digest
 
-    wanted = Dataset(folder, captions, size, buckets, step, mirror, skip_unreadable)
+    wanted = Dataset(folder, captions, size, buckets, step, mirror, skip_unreadable, controls=controls)
     found = scan(wanted)
+    beside = paired_digest(wanted, found.items) if controls else ""
     for fault in found.unreadable:
         run.log(f"left out: {fault.line}")
-    return Data(replace(wanted, digest=found.digest), len(found.items), len(found.classes))
+    return Data(replace(wanted, digest=found.digest + beside), len(found.items), len(found.classes))
+
+
+@dataset.migrate(1)
+def _without_controls(saved: dict[str, Any]) -> dict[str, Any]:
+    """Version 1 knew no control pictures; what it had means the same."""
+    return saved
 
 
 @node("training/objective", title="Objective")

@@ -18,6 +18,7 @@ from nodeflow.execution import Cache
 from nodeflow.flow import load
 from nodeflow.graph import check
 from nodeflow.graph import load as load_graph
+from nodeflow.models import open_control
 from nodeflow.packs import default_library
 
 GRAPHS = content.folder("graphs") / "training"
@@ -27,12 +28,13 @@ SMALL: dict[str, dict[str, Any]] = {
     "autoencoder": {"size": 16, "widths": "8, 8"},
     "text-to-image": {"size": 16, "widths": "8, 16", "autoencoder_steps": 2, "captions": "folders"},
     "fine-tune": {"size": 16},
+    "control": {"size": 16},
     "lora": {"size": 16, "rank": 2},
     "few-steps": {"size": 16},
     "textual-inversion": {"size": 16, "like": "a cat", "vectors": 2},
     "dreambooth": {"size": 16, "rank": 2, "class_count": 3, "class_prompt": "a cat"},
 }
-ON_A_MODEL = ("fine-tune", "lora", "dreambooth", "few-steps", "textual-inversion")
+ON_A_MODEL = ("fine-tune", "control", "lora", "dreambooth", "few-steps", "textual-inversion")
 
 
 @pytest.fixture(scope="module")
@@ -60,10 +62,14 @@ def test_training_graphs_train(name: str, flow: Any, pictures: Path, tiny: Tiny)
     values = {"folder": str(pictures), "steps": 2, "batch": 2, **SMALL[name]}
     if name in ON_A_MODEL:
         values["model"] = str(tiny("text_to_image"))
+    if name == "control":
+        values["controls"] = str(two_kinds(pictures.with_name("controls"), count=6, side=16))
     done = flow(name)(**values)
     assert done.loss.size == (640, 320) and torch.isfinite(done.samples.data).all()
     if "file" in done:
         _changes(done.file, values["model"])
+    if "control" in done:
+        assert open_control(done.control) is not None
     if "model" not in done:
         return
     parts = open_model(done.model)

@@ -18,6 +18,10 @@ from nodeflow.diffusion.reading import Prompts, conditioning
 from nodeflow.diffusion.scheduling import make_schedule
 from nodeflow.models import open_control
 from nodeflow.values import Control, SchedulerConfig
+from tests.tiny import CONTROL, XL_UNET
+from tests.tiny import control as write_control
+
+SIZES = ("addition", "projection_class")
 
 diffusers = pytest.importorskip("diffusers")
 
@@ -137,6 +141,25 @@ def test_a_batch(pair: Pair, images: Pictures) -> None:
 def test_guessing(pair: Pair, images: Pictures) -> None:
     found = pair.ours([pair.control("control", images[0], guess=True)], "DDIMScheduler")
     agree(found, pair.expected(["control"], images, "DDIMScheduler", guess_mode=True))
+
+
+def test_sdxl(tiny: Any, images: Pictures, tmp_path: Any) -> None:
+    folder = str(tiny("sdxl"))
+    network = tmp_path / "network"
+    write_control(network, **{key: XL_UNET[key] for key in XL_UNET if key in CONTROL or key.startswith(SIZES)})
+    pipe = diffusers.DiffusionPipeline.from_pretrained(folder)
+    net = diffusers.ControlNetModel.from_pretrained(network)
+    parts = {k: v for k, v in pipe.components.items() if v is not None}
+    steered = diffusers.StableDiffusionXLControlNetPipeline(**parts, controlnet=net, add_watermarker=False)
+    steered.scheduler = diffusers.DDIMScheduler.from_config(pipe.scheduler.config)
+    steered.set_progress_bar_config(disable=True)
+    call = {"prompt": PROMPT, "negative_prompt": NEGATIVE, "guidance_scale": GUIDANCE, "num_inference_steps": STEPS}
+    shape = {"width": 16, "height": 24, "output_type": "pt", "generator": torch.Generator().manual_seed(SEED)}
+    expected = steered(image=images[0], controlnet_conditioning_scale=0.8, **call, **shape).images
+    handle = open_control(str(network))
+    assert handle is not None
+    own = Pair(tiny, open_model(folder), {}, pipe)
+    agree(own.ours([Control(handle, images[0], strength=0.8)], "DDIMScheduler"), expected)
 
 
 def test_without_guidance(pair: Pair, images: Pictures) -> None:

@@ -18,6 +18,7 @@ from nodeflow.atomic import atomic_path, atomic_write
 from nodeflow.errors import NodeflowError
 from nodeflow.values import Autoencoder, Denoiser, SchedulerConfig, TextEncoder, Weights
 
+from ..devices import torch_dtype
 from .families import known
 from .files import STEMS
 from .handles import files_of
@@ -52,6 +53,15 @@ def save_network(
         for name, tensor in state.items()
     }
     write_tensors(folder / f"{STEMS['transformers' if is_text else 'diffusers']}.safetensors", tensors)
+
+
+def save_again(folder: Path, handle: Weights, dtype: str = "float32") -> None:
+    """Write the network of a handle, changes to its weights merged into them.
+
+    Raises:
+        NodeflowError: NF108, the folder cannot be written; and as `load_weights`.
+    """
+    save_network(folder, handle.kind, handle.config, load_weights(handle).state_dict(), torch_dtype(dtype))
 
 
 def saved_handle(handle: W, folder: Path) -> W:

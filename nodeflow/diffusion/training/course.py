@@ -34,7 +34,10 @@ from .material import Count
 from .store import Store
 
 RESULT = "result.safetensors"
-_PLACES: dict[type, tuple[str, ...]] = {Dataset: ("folder", "captions", "skip_unreadable"), Patch: ("path",)}
+_PLACES: dict[type, tuple[str, ...]] = {
+    Dataset: ("folder", "captions", "skip_unreadable", "controls"),
+    Patch: ("path",),
+}
 """Fields that say where something is, or how it was read, and not what it is."""
 
 

@@ -11,9 +11,7 @@ Pictures are found in all subfolders, sorted by path; names that begin with a do
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
@@ -24,8 +22,9 @@ from nodeflow.media import images
 from nodeflow.media.files import fingerprint as content
 from nodeflow.training import Dataset
 
+from . import partners
+
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
-METADATA = "metadata.jsonl"
 CAPTIONS = ("auto", "text", "metadata", "names", "folders", "none")
 _MAX_LINE = 1 << 16
 
@@ -82,14 +81,14 @@ def scan(dataset: Dataset) -> Pictures:
     if not dataset.folder:
         raise NodeflowError("NF107", "no folder of pictures is chosen", where="folder", fix="choose one")
     folder = Path(dataset.folder).expanduser()
-    paths = files(folder)
+    paths = [path for path in files(folder) if not partners.is_control(dataset, path)]
     captions = _captions(folder, paths, dataset.captions)
     by_folder = dataset.captions == "folders"
     classes = tuple(sorted({path.parent.name for path in paths})) if by_folder else ()
     items, faults = [], []
     for path in paths:
         try:
-            size, digest = _read(path, *_stamp(path))
+            size, digest = look(path)
         except NodeflowError as error:
             faults.append(error.faults[0])
             continue
@@ -140,7 +139,7 @@ def _captions(folder: Path, paths: list[Path], kind: str) -> dict[Path, str]:
         raise NodeflowError("NF205", f"there are no captions of the kind {kind!r}", where="captions", fix=fix)
     if kind == "auto":
         texts = any(path.with_suffix(".txt").is_file() for path in paths)
-        kind = "metadata" if (folder / METADATA).is_file() else "text" if texts else "names"
+        kind = "metadata" if (folder / partners.METADATA).is_file() else "text" if texts else "names"
     match kind:
         case "none":
             return dict.fromkeys(paths, "")
@@ -149,7 +148,7 @@ def _captions(folder: Path, paths: list[Path], kind: str) -> dict[Path, str]:
         case "names":
             return {path: _words(path.stem) for path in paths}
         case "metadata":
-            said = dict(_metadata(folder / METADATA))
+            said = partners.column(folder, "text")
             return _complete(paths, {path: said.get(path.relative_to(folder).as_posix()) for path in paths})
     return _complete(paths, {path: _text(path.with_suffix(".txt")) for path in paths})
 
@@ -179,25 +178,13 @@ def _text(path: Path) -> str | None:
         raise NodeflowError("NF105", f"the caption cannot be read: {error}", where=str(path)) from None
 
 
-def _metadata(path: Path) -> Iterator[tuple[str, str]]:
-    """(file name, caption) of each line."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise NodeflowError("NF107", f"the captions cannot be read: {error}", where=str(path)) from None
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except ValueError:
-            row = None
-        match row:
-            case {"file_name": str(name), "text": str(text)}:
-                yield name, text
-            case _:
-                fix = 'write {"file_name": "a.png", "text": "a red heart"}'
-                raise NodeflowError("NF105", "no file_name and text in this line", where=f"{path}:{number}", fix=fix)
+def look(path: Path) -> tuple[tuple[int, int], str]:
+    """Size in pixels and digest of a picture.
+
+    Raises:
+        NodeflowError: NF601, NF602, it cannot be read.
+    """
+    return _read(path, *_stamp(path))
 
 
 def _stamp(path: Path) -> tuple[int, int]:

@@ -6,7 +6,7 @@ a model takes it, and training knows no special case.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -131,13 +131,13 @@ def new_denoiser(folder: Path, config: Mapping[str, Any], space: LatentSpace, se
     Raises:
         NodeflowError: NF406 the configuration cannot be built; NF108.
     """
-    parts = _written(folder, config, seed)
+    parts = written(folder, config, seed)
     return Denoiser(**parts, space=space, size=trained_size(parts["kind"], config, space))
 
 
 def new_autoencoder(folder: Path, config: Mapping[str, Any], seed: int) -> Autoencoder:
     """An autoencoder with random weights, as `new_denoiser`."""
-    parts = _written(folder, config, seed)
+    parts = written(folder, config, seed)
     return Autoencoder(**parts, space=latent_space(config, parts["digest"]))
 
 
@@ -167,7 +167,7 @@ def new_text_encoder(
         if not (own / "vocab.json").is_file():
             bpe.save(own, learnt)
     config = text_config(width=width, layers=layers, heads=heads, tokens=len(read_tokenizer(own)))
-    return TextEncoder(**_written(folder, config, seed), tokenizer=str(own))
+    return TextEncoder(**written(folder, config, seed, _spread), tokenizer=str(own))
 
 
 def scheduler_for(prediction: str, space: LatentSpace = PIXELS) -> SchedulerConfig:
@@ -188,19 +188,26 @@ def _groups(widths: Sequence[int]) -> int:
     return max((groups for groups in fitting if min(widths) // groups >= 4), default=1)
 
 
-def _written(folder: Path, config: Mapping[str, Any], seed: int) -> dict[str, Any]:
-    """The fields of a handle of a network with random weights; written once for each configuration and seed."""
+def written(
+    folder: Path, config: Mapping[str, Any], seed: int, change: Callable[[Any], None] | None = None, source: str = ""
+) -> dict[str, Any]:
+    """The fields of a handle of a network with random weights; written once for each configuration and seed.
+
+    Args:
+        change: Changes the weights after they are drawn.
+        source: Identifies what else decides those changes.
+    """
     is_text = "architectures" in config
     kind = config["architectures"][0] if is_text else config["_class_name"]
-    own = folder / Store.key("new", kind, sorted(config.items()), seed)[:24]
+    own = folder / Store.key("new", kind, sorted(config.items()), seed, *([source] if source else []))[:24]
     path = own / f"{STEMS['transformers' if is_text else 'diffusers']}.safetensors"
     with locked(own):
         if not path.is_file():
-            with torch.random.fork_rng(devices=[]):
+            with torch.random.fork_rng(devices=[]), torch.no_grad():
                 torch.manual_seed(seed)
                 net = model_class(kind).from_config(config)
-                if is_text:
-                    _spread(net)
+                if change is not None:
+                    change(net)
             net.save_pretrained(own)
     return {"folder": str(own), "kind": kind, "config": dict(config), "digest": digest((path,))}
 

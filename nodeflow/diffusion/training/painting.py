@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,8 +43,16 @@ class Wanted:
     steps: int = 20
 
 
-def painter(course: Course, lesson: Lesson, wanted: Wanted) -> Callable[[], Image]:
+def painter(
+    course: Course, lesson: Lesson, wanted: Wanted, more: Mapping[str, Any] | None = None
+) -> Callable[[], Image]:
     """Draws pictures with the network as it is, the same noise each time.
+
+    Args:
+        course: Where it runs.
+        lesson: Network and data.
+        wanted: What to draw.
+        more: Further arguments of `denoise`.
 
     Raises:
         NodeflowError: NF205, there is no class of a name that is wanted.
@@ -65,7 +73,14 @@ def painter(course: Course, lesson: Lesson, wanted: Wanted) -> Callable[[], Imag
             trained = told if isinstance(told, TrainedTexts) else None
             both = {name: texts(course, lesson.base, prompts, trained) for name, prompts in _pair(said).items()}
         return paint(
-            course, lesson.base, lesson.net, {**both, "guidance": plain(wanted.guidance)}, shape, count, wanted.seed
+            course,
+            lesson.base,
+            lesson.net,
+            {**both, "guidance": plain(wanted.guidance), **(more or {})},
+            shape,
+            count,
+            wanted.seed,
+            wanted.steps,
         )
 
     return draw

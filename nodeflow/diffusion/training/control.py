@@ -1,0 +1,177 @@
+"""Training a ControlNet: a copy of a denoiser's way down learns to read a picture; the denoiser itself stays.
+
+Zhang, Rao & Agrawala 2023, arXiv 2302.05543: the copy begins with the denoiser's weights, and what it adds goes
+through convolutions that begin at zero, so that the first step changes nothing (section 3.1). The objective is the
+denoiser's own (equation 5).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from nodeflow.errors import NodeflowError
+from nodeflow.training import Objective
+from nodeflow.values import Control, ControlNetwork, Denoiser
+
+from ..checkpoints.load import load_weights
+from ..checkpoints.save import save_network, saved_handle
+from ..models.controlnet import ControlNetConfig
+from .conditions import Conditions
+from .course import Course, Result
+from .folder import Item
+from .fresh import written
+from .lessons import Base, Plan, prepare
+from .loop import Trainer
+from .material import pixels
+from .painting import Wanted, painter
+from .pairing import paired
+from .recipes import part
+from .store import Store
+from .tasks import DenoisingTask, checkpoint_activations
+
+KIND = "ControlNetModel"
+
+
+def control_config(denoiser: Denoiser) -> dict[str, Any]:
+    """The configuration of a control network for a denoiser: its way down, and pictures of its pictures' size.
+
+    Raises:
+        NodeflowError: NF404, the denoiser is of a kind that has no control networks.
+    """
+    if denoiser.kind != "UNet2DConditionModel":
+        what = f"a ControlNet is a copy of half a UNet2DConditionModel, but the model has a {denoiser.kind}"
+        raise NodeflowError("NF404", what, where="model", fix="choose a Stable Diffusion model")
+    shared = {key: value for key, value in denoiser.config.items() if key in ControlNetConfig.__struct_fields__}
+    halvings = max(0, denoiser.space.factor.bit_length() - 1)
+    widths = [16, *(32, 96, 256)[:halvings], *[256] * (halvings - 3)]
+    space = {"in_channels": denoiser.space.channels, "conditioning_embedding_out_channels": widths}
+    return {**shared, **space, "_class_name": KIND}
+
+
+def new_control(folder: Path, denoiser: Denoiser, seed: int) -> ControlNetwork:
+    """A control network that changes nothing yet, written into a folder of its own below `folder`.
+
+    Args:
+        denoiser: Whose way down is copied.
+        seed: Of what reads the picture.
+
+    Raises:
+        NodeflowError: NF404, as `control_config`; NF108.
+    """
+
+    def copied(net: Any) -> None:
+        source = load_weights(denoiser).state_dict()
+        for name, parameter in net.state_dict().items():
+            if name in source:
+                parameter.copy_(source[name][:, : parameter.shape[1]] if name == "conv_in.weight" else source[name])
+
+    return ControlNetwork(**written(folder, control_config(denoiser), seed, copied, denoiser.digest))
+
+
+class Steered(nn.Module):
+    """A denoiser and the network that steers it, as one.
+
+    Args:
+        net: The control network.
+        unet: The denoiser.
+    """
+
+    def __init__(self, net: nn.Module, unet: nn.Module) -> None:
+        super().__init__()
+        self.net, self.unet = net, unet
+
+    def forward(self, x: Tensor, t: Tensor, *, controlnet_cond: Tensor, **told: Any) -> Tensor:
+        """Noisy latent [B, C, H, W] and picture [B, 3, f H, f W], 0..1 -> prediction [B, C, H, W]."""
+        down, mid = self.net(x, t, controlnet_cond=controlnet_cond, **told)
+        return self.unet(x, t, down_block_additional_residuals=down, mid_block_additional_residual=mid, **told)
+
+
+class WithControls:
+    """What a denoiser is told, and the control picture.
+
+    Args:
+        told: What it is told.
+        items: The control picture of each picture.
+        shapes: (width, height) of each.
+        store: Where they are kept.
+        device: Where the denoiser is.
+    """
+
+    def __init__(
+        self, told: Conditions, items: Sequence[Item], shapes: Sequence[tuple[int, int]], store: Store, device: str
+    ) -> None:
+        self.told, self.items, self.shapes, self.store, self.device = told, items, shapes, store, device
+
+    def __call__(self, chosen: Sequence[int], generator: torch.Generator) -> Mapping[str, Tensor]:
+        return {**self.told(chosen, generator), "controlnet_cond": self.pictures(chosen)}
+
+    def pictures(self, chosen: Sequence[int]) -> Tensor:
+        """Control pictures, [B, 3, H, W], 0..1; all must be of one shape."""
+        return torch.stack([self._pixels(i) for i in chosen]).to(self.device).float() / 255
+
+    def _pixels(self, i: int) -> Tensor:
+        item, shape = self.items[i], self.shapes[i]
+        return self.store.get(Store.key("pixels", item.digest, shape, False), lambda: pixels(item, *shape))["pixels"]
+
+
+class TrainedControl(NamedTuple):
+    """What a training brought; the samples are control pictures above what was painted after them."""
+
+    network: ControlNetwork
+    result: Result
+
+
+def train_control(
+    course: Course,
+    plan: Plan,
+    objective: Objective,
+    base: Base,
+    start: ControlNetwork,
+    *,
+    wanted: Wanted | None = None,
+) -> TrainedControl:
+    """Train a control network of a denoiser.
+
+    Args:
+        course: Where it runs.
+        plan: Data with control pictures, optimiser, settings, steps.
+        objective: What the denoiser is asked.
+        base: The model; nothing of it is trained.
+        start: Where the control network starts.
+        wanted: What to paint with it; control pictures are taken from the data.
+
+    Raises:
+        NodeflowError: NF105 a picture has no control picture; NF205 the data is mirrored; and as `train_denoiser`.
+    """
+    base = replace(base, train_text=False)
+    place = course.place("control", objective, *base.decides, start, *plan.decides)
+    found = course.done(place, plan.steps)
+    if found is None:
+        lesson = prepare(course, plan, objective, base)
+        lesson.net.requires_grad_(False)
+        net: Any = course.own(start)
+        if plan.settings.checkpointing:
+            checkpoint_activations(net)
+        plain = lesson.task
+        items = paired(plan.data, lesson.pictures.items)
+        told = WithControls(plain.conditions, items, plain.material.shapes, course.store, course.device)
+        task = DenoisingTask(Steered(net, lesson.net), plain.loss, plain.material, plain.order, told)
+        trainer = Trainer(nn.ModuleDict({"control": net}), task, plan.optimiser, plan.settings, course.peers)
+
+        def export(folder: Path, run: Trainer) -> None:
+            save_network(folder / "controlnet", KIND, start.config, part(run.average(), "control"))
+
+        shown = wanted or Wanted()
+        count = len(shown.prompts) or shown.count
+        chosen = [group[i % len(group)] for group in plain.material.groups[:1] for i in range(count)]
+        said = shown.prompts or tuple(lesson.pictures.items[i].caption for i in chosen)
+        controls = {"": [(Control(start, told.pictures(chosen)), net)]}
+        preview = painter(course, lesson, replace(shown, prompts=said), {"controls": controls})
+        found = course.train(place, trainer, plan.steps, export, preview)
+    return TrainedControl(saved_handle(start, found.folder / "controlnet"), found)
