@@ -6,9 +6,12 @@ import secrets
 from typing import TYPE_CHECKING
 
 from ..graph.edits import Batch, Edit, SetValue
+from ..graph.grouping import at_level
+from ..graph.subgraphs import levels
 from .faces import field_kind
 
 if TYPE_CHECKING:
+    from ..graph import Graph
     from .document import Document
 
 POLICIES = {"": "stays as it is", "random": "is thrown anew", "next": "counts on by one"}
@@ -17,16 +20,21 @@ SEEDS = 2**32
 
 def next_seeds(document: Document) -> None:
     """Change the seeds that are to change after a run, as one step of undo."""
+    edits = [at_level(level, found) for level, home in levels(document.root) if (found := _seeds(document, home))]
+    if edits:
+        document.do_whole(Batch(tuple(edits)), "Next seed")
+
+
+def _seeds(document: Document, home: Graph) -> list[Edit]:
     edits: list[Edit] = []
-    for name, node in document.graph.nodes.items():
-        view, ports = document.graph.view.get(name), document.ports(name)
+    for name, node in home.nodes.items():
+        view, spec = home.view.get(name), document.library.spec(node.type)
         policy = view.get("seeds") if isinstance(view, dict) else None
-        if policy not in ("random", "next") or ports is None:
+        if policy not in ("random", "next") or spec is None:
             continue
-        for port in ports.inputs.values():
+        for port in spec.inputs:
             if field_kind(port) == "seed" and port.name not in node.wires:
-                value = document.value(name, port.name)
+                value = node.values.get(port.name, port.default)
                 seed = value + 1 if policy == "next" and isinstance(value, int) else secrets.randbelow(SEEDS)
                 edits.append(SetValue(name, port.name, seed))
-    if edits:
-        document.do(Batch(tuple(edits)), "Next seed")
+    return edits

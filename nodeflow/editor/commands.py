@@ -7,12 +7,13 @@ from PySide6.QtGui import QGuiApplication
 from ..errors import NodeflowError
 from .actions import ACTIONS
 from .arranging import ViewCommands
+from .grouping import GroupCommands
 from .nodes import NodeCommands
 from .popup import Choice
 from .settings_dialog import SHORTCUTS
 
 
-class Commands(NodeCommands, ViewCommands):
+class Commands(NodeCommands, GroupCommands, ViewCommands):
     """Does the actions, each by the method of its name."""
 
     def do(self, name: str) -> None:
@@ -111,7 +112,8 @@ class Commands(NodeCommands, ViewCommands):
 
     def run_selected(self) -> None:
         if self.space is not None and (names := self.space.canvas.selected()):
-            self.space.runs.run(tuple(name for name in names if name in self.space.document.graph.nodes))
+            document = self.space.document
+            self.space.runs.run(tuple(document.where(name) for name in names if name in document.graph.nodes))
 
     def cancel(self) -> None:
         if self.space is not None:

@@ -16,8 +16,9 @@ from ..graph.edits import (
     Batch,
     ClearValue,
     Connect,
-    Disconnect,
+    Define,
     Edit,
+    In,
     Place,
     RemoveNode,
     Rename,
@@ -25,11 +26,15 @@ from ..graph.edits import (
     SetValue,
 )
 from ..graph.graph import split
+from ..graph.grouping import at_level
 from ..graph.history import History
 from ..graph.order import ordered, sources, upstream
-from ..graph.ports import Ports, fits
+from ..graph.ports import fits
+from ..graph.subgraphs import reached, subgraph_named
 from ..graph.wiring import Wiring
 from .clipping import clipped, pasted
+from .levels import SIDES
+from .structure import SAVED, Structure
 
 if TYPE_CHECKING:
     from ..packs import Library
@@ -38,8 +43,8 @@ if TYPE_CHECKING:
 Spot = tuple[float, float]
 
 
-class Document:
-    """A graph being edited.
+class Document(Structure):
+    """A graph being edited: `root` is the whole of it, `graph` the level that is shown.
 
     Args:
         graph: The graph; from now on changed only here.
@@ -47,16 +52,14 @@ class Document:
     """
 
     def __init__(self, graph: Graph, library: Library) -> None:
-        self.graph = graph
-        self.library = library
+        super().__init__(graph, library)
         self.history = History(graph)
         self.listeners: list[Callable[[], object]] = []
-        self._ports: dict[str, Ports | None] = {}
 
     @property
     def path(self) -> str:
         """Its file; empty before it has one."""
-        return self.graph.path or ""
+        return self.root.path or ""
 
     @property
     def title(self) -> str:
@@ -65,45 +68,46 @@ class Document:
     @property
     def text(self) -> str:
         """The file's text as it would be saved now."""
-        return dumps(self.graph)
+        return dumps(self.root)
 
     def spec(self, name: str) -> NodeSpec | None:
-        """The type of a node; None when no pack has it."""
+        """The type of a node, or of a panel; None when no pack has it."""
+        if name in SIDES:
+            return self.panel(name)
         return self.library.spec(self.graph.nodes[name].type)
-
-    def ports(self, name: str) -> Ports | None:
-        """The ports of a node's type."""
-        kind = self.graph.nodes[name].type
-        if kind not in self._ports:
-            spec = self.library.spec(kind)
-            self._ports[kind] = Ports(spec) if spec else None
-        return self._ports[kind]
 
     # Changes
 
     def do(self, edit: Edit, label: str, *, merge: bool = False) -> None:
-        """Apply an edit as one step of undo, or as part of the step before.
+        """Apply an edit of the level that is shown as one step of undo, or as part of the step before.
 
         Raises:
             NodeflowError: NF214, the edit does not fit; nothing is changed.
         """
-        self.history.do(edit, label, merge=merge)
+        self.do_whole(In(level, edit) if (level := self.level) else edit, label, merge=merge)
+
+    def do_whole(self, edit: Edit, label: str, *, merge: bool = False) -> None:
+        self.history.do(edit, label, merge=merge, place=self.inside)
         self.tell()
 
     def undo(self) -> str:
-        """Take the last step back; returns its label."""
-        label = self.history.undo()
+        """Take the last step back, where it was done; returns its label."""
+        if label := self.history.undo():
+            self.inside = self.history.place
         self.tell()
         return label
 
     def redo(self) -> str:
         """Do again what was undone last; returns its label."""
-        label = self.history.redo()
+        if label := self.history.redo():
+            self.inside = self.history.place
         self.tell()
         return label
 
     def tell(self) -> None:
-        """Tell all who listen that the graph has changed."""
+        """Tell all who listen that the graph has changed, or that another level is shown."""
+        self.forget()
+        self.stay()
         for listener in list(self.listeners):
             listener()
 
@@ -113,8 +117,8 @@ class Document:
         Raises:
             NodeflowError: NF108 and others, as `nodeflow.graph.save`; the old file is kept.
         """
-        save(self.graph, path or self.path)
-        self.graph.path = path or self.path
+        save(self.root, path or self.path)
+        self.root.path = path or self.path
         self.history.mark_saved()
         self.tell()
 
@@ -127,7 +131,11 @@ class Document:
             source: A "node.output" to wire to it.
             target: A "node.input" to wire it to.
         """
+        if kind.startswith(SAVED):
+            return self.insert_saved(kind[len(SAVED) :], at)
         spec = self.library.spec(kind)
+        if (inner := subgraph_named(kind)) and self.level in (inner, *reached(self.root, self.root.graphs[inner])):
+            raise NodeflowError("NF215", f"{self.level} would contain itself", where=kind, fix="add it outside")
         name = self.graph.free_name(kind)
         view = {"at": [round(at[0]), round(at[1])]}
         edits: list[Edit] = [AddNode(name, Node(kind, spec.version if spec else 1)), Place(name, view)]
@@ -152,12 +160,23 @@ class Document:
         frames = [Place(name, None) for name in names if name not in self.graph.nodes and name in self.graph.view]
         if nodes or frames:
             edits: list[Edit] = [*frames, *([RemoveNode(nodes)] if nodes else [])]
-            self.do(Batch(tuple(edits)), f"Remove {_count(names)}")
+            self.do_whole(Batch((at_level(self.level, edits), *self._unused(nodes))), f"Remove {_count(names)}")
+
+    def _unused(self, gone: tuple[str, ...]) -> list[Edit]:
+        """The edits that take away subgraphs which nothing needs once these nodes are gone."""
+        if not self.root.graphs:
+            return []
+        left = self.root.copy()
+        left.apply(at_level(self.level, [RemoveNode(gone)]))
+        needed = set(reached(left, left))
+        before = set(reached(self.root, self.root))
+        return [Define(name, None) for name in self.root.graphs if name in before - needed]
 
     def place(self, places: Mapping[str, Spot], *, merge: bool = False, label: str = "") -> None:
         """Move nodes and frames."""
         edits = []
         for name, (x, y) in places.items():
+            name = f".{SIDES[name]}" if name in SIDES else name
             view = self.graph.view.get(name)
             edits.append(Place(name, {**(view if isinstance(view, dict) else {}), "at": [round(x), round(y)]}))
         if edits:
@@ -201,8 +220,14 @@ class Document:
             self.do(Batch(edits), f"{'Bypass' if on else 'Use'} {_count(names)}")
 
     def disconnect(self, target: str, source: str | None = None) -> None:
-        """Remove a wire."""
-        self.do(Disconnect(target, source), "Disconnect")
+        """Remove a wire, be it to a panel."""
+        self.do_whole(self.cut(target, source), "Disconnect")
+
+    def disconnect_all(self, wires: Iterable[tuple[str, str]]) -> None:
+        """Remove wires, as (source, target)."""
+        edits = [self.cut(target, source) for source, target in wires]
+        if edits:
+            self.do_whole(Batch(tuple(edits)), "Cut wires")
 
     def connect(self, source: str, target: str, *, instead_of: tuple[str, str] | None = None) -> None:
         """Wire an output to an input.
@@ -218,13 +243,20 @@ class Document:
         if reason := self.refusals([(source, target)])[0]:
             raise NodeflowError("NF207" if "circle" in reason else "NF204", reason, where=target)
         node, port = split(target)
-        ports = self.ports(node)
-        many = bool(ports and port in ports.inputs and ports.inputs[port].many)
         edits: list[Edit] = []
         if instead_of and instead_of != (source, target):
-            edits.append(Disconnect(instead_of[1], instead_of[0]))
-        edits.append(Connect(source, target, at=-1 if many else None))
-        self.do(Batch(tuple(edits)), "Connect")
+            edits.append(self.cut(instead_of[1], instead_of[0]))
+        across = self.wired_across(source, target)
+        if across is None:
+            ports = self.ports(node)
+            many = bool(ports and port in ports.inputs and ports.inputs[port].many)
+            across = [at_level(self.level, [*self._free(target), Connect(source, target, at=-1 if many else None)])]
+        self.do_whole(Batch((*edits, *across)), "Connect")
+
+    def _free(self, target: str) -> list[Edit]:
+        """The edits that part a port from the panel of inputs, because a wire takes it."""
+        public = [name for name in self.graph.inputs if target in self.graph.targets(name)] if self.inside else []
+        return [edit for name in public for edit in self._less(name, target)]
 
     # What may be wired
 
@@ -237,12 +269,14 @@ class Document:
             node, port = split(target)
             start = split(source)[0]
             if start not in above:
-                above[start] = upstream(feeding, [start])
+                above[start] = upstream(feeding, [start]) if start in feeding else set()
             ports = self.ports(node)
             taken = ports.inputs.get(port) if ports else None
             lineage = wiring.lineage(source)
             if node in above[start]:
                 found.append("that would close a circle")
+            elif start in SIDES and node in SIDES:
+                found.append("put a reroute between an input and an output")
             elif taken is None or taken.type.startswith("~") or fits(lineage, taken.type):
                 found.append("")
             else:
@@ -266,7 +300,7 @@ class Document:
         )
 
     def _wiring(self) -> Wiring:
-        known = {name: ports for name in self.graph.nodes if (ports := self.ports(name))}
+        known = {name: ports for name in (*self.graph.nodes, *self.panels()) if (ports := self.ports(name))}
         wiring = Wiring(self.graph, known)
         for _ in wiring.faults(ordered(sources(self.graph))):
             pass
@@ -274,13 +308,13 @@ class Document:
 
     def faults(self) -> list[Fault]:
         """What is wrong, from types and values alone: no pack is imported, no file read."""
-        return check(self.graph, self.library, deep=False)
+        return check(self.root, self.library.base, deep=False)
 
     # Text
 
     def copied(self, names: Iterable[str]) -> str:
         """Nodes as the text of a graph, for the clipboard."""
-        return clipped(self.graph, names)
+        return clipped(self.root, names, level=self.level)
 
     def paste(self, text: str, at: Spot | None = None, *, label: str = "Paste") -> list[str]:
         """Add the nodes of a graph's text; returns their names.
@@ -288,18 +322,18 @@ class Document:
         Raises:
             NodeflowError: NF1xx, the text is no graph.
         """
-        edits, names = pasted(self.graph, text, at)
+        edits, names = pasted(self.root, text, at, level=self.level)
         if edits:
-            self.do(Batch(tuple(edits)), label)
+            self.do_whole(Batch(tuple(edits)), label)
         return names
 
     def duplicate(self, names: Iterable[str], by: Spot = (40, 40), *, keep_inputs: bool = False) -> list[str]:
         """Copy nodes beside themselves; with `keep_inputs`, wired to what the originals are wired to."""
         names = [name for name in names if name in self.graph.nodes]
-        text = clipped(self.graph, names, outside=keep_inputs)
-        edits, made = pasted(self.graph, text, by=by)
+        text = clipped(self.root, names, outside=keep_inputs, level=self.level)
+        edits, made = pasted(self.root, text, by=by, level=self.level)
         if edits:
-            self.do(Batch(tuple(edits)), f"Duplicate {_count(names)}")
+            self.do_whole(Batch(tuple(edits)), f"Duplicate {_count(names)}")
         return made
 
 

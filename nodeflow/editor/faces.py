@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from ..graph.plain import is_sweep
 from ..graph.plain import text as plain_text
+from .levels import INPUTS, NEW, SIDES
 
 if TYPE_CHECKING:
-    from ..specs import Input
+    from ..specs import Input, Output
     from .document import Document
 
 WIDTH = 240.0
@@ -74,11 +75,13 @@ class Face:
     category: str
     known: bool
     bypass: bool
+    mute: bool
     collapsed: bool
     ports: tuple[PortSpot, ...]
     fields: tuple[Field, ...]
     height: float
     plots: bool = False
+    subgraph: bool = False
 
     def port(self, side: str, name: str) -> PortSpot | None:
         return next((spot for spot in self.ports if spot.side == side and spot.name == name), None)
@@ -99,8 +102,10 @@ def face(document: Document, name: str, used: frozenset[str] = frozenset()) -> F
     Args:
         document: The document it is in.
         name: The node.
-        used: Its outputs that are wired.
+        used: Its outputs that are wired, and as "in port" its inputs that a panel of a subgraph is wired to.
     """
+    if name in SIDES:
+        return _panel(document, name, used)
     node, ports, spec = document.graph.nodes[name], document.ports(name), document.spec(name)
     view = document.graph.view.get(name)
     view = view if isinstance(view, dict) else {}
@@ -118,7 +123,28 @@ def face(document: Document, name: str, used: frozenset[str] = frozenset()) -> F
     same = name.replace("_", " ").casefold() == title.casefold()
     given = "" if name == base or same or re.fullmatch(re.escape(base) + r"_\d+", name) else name.replace("_", " ")
     plots = not collapsed and ports is not None and any(out.type == "Schedule" for out in ports.outputs.values())
-    return Face(name, title, given, category, spec is not None, node.bypass, collapsed, rows, fields, height, plots)
+    within = document.is_subgraph(name)
+    return Face(
+        name, title, given, category, spec is not None, node.bypass, node.mute, collapsed, rows, fields, height, plots,
+        within,
+    )  # fmt: skip
+
+
+def _panel(document: Document, name: str, used: frozenset[str]) -> Face:
+    """What stands for the outside in a subgraph: a row a port, and one that makes another."""
+    ports = document.ports(name)
+    assert ports is not None
+    side = "out" if name == INPUTS else "in"
+    each: list[Input | Output] = [*ports.outputs.values(), *ports.inputs.values()]
+    rows = tuple(
+        PortSpot(
+            side, port.name, port.type, HEADER + 6 + (place + 0.5) * ROW, port.many, port.name in used,
+            _label(port.name) if port.name != NEW else "new",
+        )
+        for place, port in enumerate(each)
+    )  # fmt: skip
+    height = HEADER + 12 + ROW * len(rows)
+    return Face(name, ports.spec.title, "", "logic", True, False, False, False, rows, (), height)
 
 
 Shown = tuple[tuple[PortSpot, ...], tuple[Field, ...], float]
@@ -133,7 +159,8 @@ def _known(document: Document, name: str, used: frozenset[str]) -> Shown:
     for place, port in enumerate(left):
         label = _label(port.name)
         middle = y + place * ROW + ROW / 2
-        rows.append(PortSpot("in", port.name, port.type, middle, port.many, port.name in node.wires, label))
+        wired = port.name in node.wires or f"in {port.name}" in used
+        rows.append(PortSpot("in", port.name, port.type, middle, port.many, wired, label))
     for place, out in enumerate(ports.outputs.values()):
         middle = y + place * ROW + ROW / 2
         rows.append(PortSpot("out", out.name, out.type, middle, out.many, out.name in used, _label(out.name)))
@@ -143,7 +170,8 @@ def _known(document: Document, name: str, used: frozenset[str]) -> Shown:
         if not port.wired and port.name not in node.wires:
             made = _field(port, node.values.get(port.name, port.default), port.name not in node.values, y)
             fields.append(made)
-            rows.append(PortSpot("in", port.name, port.type, y + min(made.height, FIELD) / 2, port.many))
+            wired = f"in {port.name}" in used
+            rows.append(PortSpot("in", port.name, port.type, y + min(made.height, FIELD) / 2, port.many, wired))
             y += made.height
     plot = PLOT + EDGE if any(out.type == "Schedule" for out in ports.outputs.values()) else 0
     return tuple(rows), tuple(fields), y + plot + 6

@@ -140,7 +140,7 @@ class Files:
         if page is None:
             return
         space: Workspace = page.property("space")
-        if space.changed and space.document.graph.nodes:
+        if space.changed and space.document.root.nodes:
             box = self._ask_save(space.document.title)
             box.buttonClicked.connect(lambda button: self._answered(space, box, button))
             box.open()
@@ -194,7 +194,7 @@ class Files:
 
     def may_leave(self) -> bool:
         """May the window close? Asks where something is not saved, and closes it after the answer."""
-        unsaved = [space for space in self.window.spaces if space.changed and space.document.graph.nodes]
+        unsaved = [space for space in self.window.spaces if space.changed and space.document.root.nodes]
         if self.leaving or not unsaved:
             return True
         box = self._ask_save(", ".join(space.document.title for space in unsaved))

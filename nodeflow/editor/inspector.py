@@ -106,7 +106,7 @@ class Inspector(QScrollArea):
         layout.addWidget(name)
         about = spec.about or spec.doc if spec else "No pack has this node type; it is kept as it is."
         layout.addWidget(_label(about, "dim"))
-        if tip := self.marks.of(first).tip:
+        if tip := self.marks.of(self.document.where(first)).tip:
             layout.addWidget(_label(tip, "faint"))
 
     def _form(self, layout: QVBoxLayout) -> None:

@@ -6,9 +6,11 @@ No Qt: messages of the worker go in, marks come out.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from ..errors import Fault
+from ..graph.subgraphs import SEPARATOR
 from ..worker import messages as say
 
 
@@ -67,6 +69,7 @@ class Mark:
             "unknown": "Will run",
             "cached": "Cached: nothing to compute",
             "lazy": "Runs if asked",
+            "muted": "Does not run",
         }
         if plan := plans.get(self.plan, ""):
             lines.append(f"{plan}: {self.reason}" if self.reason and self.plan != "cached" else plan)
@@ -106,8 +109,11 @@ class Marks:
         plans = {state.node: state for state in seen.states}
         faults: dict[str, list[Fault]] = {}
         for fault in seen.faults:
-            faults.setdefault(fault.node, []).append(fault)
+            for name in (fault.node, *outside(fault.node)):
+                faults.setdefault(name, []).append(fault)
         changed = set()
+        groups = {group for name in plans for group in outside(name)}
+        plans |= {group: _joined(group, seen.states) for group in groups}
         for name in {*self.nodes, *plans, *faults}:
             mark, state = self.of(name), plans.get(name)
             new = (state.status, state.reason) if state else ("", "")
@@ -118,7 +124,28 @@ class Marks:
         return changed
 
     def told(self, message: object) -> set[str]:
-        """A message of the run; returns the nodes whose mark has changed."""
+        """A message of the run; returns the nodes whose mark has changed, and those that they are inside of."""
+        touched = self._told(message)
+        groups = {group for name in touched for group in outside(name)}
+        for group in groups:
+            self._gather(group, [self.nodes[name] for name in touched])
+        return touched | groups
+
+    def _gather(self, group: str, news: list[Mark]) -> None:
+        """What is known of a subgraph: that of the nodes inside which says most."""
+        mark = self.of(group)
+        inside = [each for name, each in self.nodes.items() if name.startswith(group + SEPARATOR)]
+        state = next((state for state in STATES if any(each.state == state for each in inside)), "")
+        first = next((each for each in inside if each.state == state), mark)
+        mark.state, mark.step, mark.began, mark.fault = state, first.step, first.began, first.fault
+        known = [each.seconds for each in inside if each.seconds is not None]
+        mark.seconds = sum(known) if known else None
+        for each in news:
+            if each.picture is not None:
+                mark.picture, mark.final, mark.pictures = each.picture, each.final, each.pictures
+            mark.sounds = each.sounds or mark.sounds
+
+    def _told(self, message: object) -> set[str]:
         if getattr(message, "job", self.job) != self.job:
             return set()
         match message:
@@ -156,19 +183,48 @@ class Marks:
         return {node}
 
 
+STATES = ("running", "failed", "skipped", "waiting", "done")
+"""Of the nodes inside a subgraph, the state that comes first here is that of the whole."""
+PLANS = ("failed", "blocked", "run", "unknown", "lazy", "cached", "unneeded", "muted")
+
+
+def outside(name: str) -> list[str]:
+    """The nodes that a node of a run is inside of: "a" and "a / b" for "a / b / c"."""
+    parts = name.split(SEPARATOR)
+    return [SEPARATOR.join(parts[:count]) for count in range(1, len(parts))]
+
+
+def _joined(group: str, states: Iterable[say.NodeState]) -> say.NodeState:
+    """What a run would do with a subgraph: what it would do with the node inside that needs most."""
+    inside = [state for state in states if state.node.startswith(group + SEPARATOR)]
+    most = min(inside, key=lambda state: PLANS.index(state.status) if state.status in PLANS else 0)
+    reason = most.reason
+    if most.status in ("run", "unknown") and reason:
+        reason = f"{most.node[len(group + SEPARATOR) :]}: {reason}"
+    return say.NodeState(group, most.status, most.tier, reason)
+
+
 def summary(seen: say.Seen, marks: Marks) -> str:
     """What a run would do, for the toolbar: "4 of 17 nodes will run, about 11 s"."""
     if not seen.states:
         return ""
-    pending = [state for state in seen.states if state.status in ("run", "unknown")]
-    stuck = sum(state.status in ("failed", "blocked") for state in seen.states)
+    muted = sum(state.status == "muted" for state in seen.states)
+    if muted == len(seen.states):
+        return f"nothing to run, {muted} muted"
+    words = _would_run([state for state in seen.states if state.status != "muted"], marks)
+    return words + (f", {muted} muted" if muted else "")
+
+
+def _would_run(states: list[say.NodeState], marks: Marks) -> str:
+    pending = [state for state in states if state.status in ("run", "unknown")]
+    stuck = sum(state.status in ("failed", "blocked") for state in states)
     if stuck:
-        return f"{stuck} of {len(seen.states)} nodes cannot run"
+        return f"{stuck} of {len(states)} nodes cannot run"
     if not pending:
-        return f"nothing to run, {len(seen.states)} nodes cached"
+        return f"nothing to run, {len(states)} nodes cached"
     known = [seconds for state in pending if (seconds := marks.of(state.node).seconds) is not None]
     about = f", about {_time(sum(known))}" if len(known) == len(pending) and sum(known) >= 0.1 else ""
-    return f"{len(pending)} of {len(seen.states)} nodes will run{about}"
+    return f"{len(pending)} of {len(states)} nodes will run{about}"
 
 
 def _time(seconds: float) -> str:

@@ -9,7 +9,8 @@ from ..graph.edits import Batch, Edit, Expose, Place
 from .after import POLICIES
 from .canvas.frame import around, free_name
 from .front import Front
-from .palette import choices
+from .levels import SIDES
+from .palette import choices, saved_choices
 from .popup import Choice, SearchPopup
 
 
@@ -17,7 +18,12 @@ class NodeCommands(Front):
     """Actions on the selected nodes."""
 
     def add_node(self) -> None:
+        """Search a node to add; with a subgraph selected, go into it."""
         if self.space is not None:
+            names = self.space.canvas.selected()
+            if len(names) == 1 and self.space.document.is_subgraph(names[0]):
+                self.space.document.enter(names[0])
+                return
             at, screen = self.space.canvas.cursor_spot()
             self.search(at, screen, {})
 
@@ -26,7 +32,7 @@ class NodeCommands(Front):
         space = self.space
         if space is None:
             return
-        found = choices(space.document.library)
+        found = choices(space.document.library) + saved_choices()
         if ends:
             found = [choice for choice in found if space.document.could_take(choice.data, **ends)]
 
@@ -55,7 +61,7 @@ class NodeCommands(Front):
         if self.space is None:
             return
         canvas, document = self.space.canvas, self.space.document
-        names = [name for name in canvas.selected() if name in canvas.nodes]
+        names = [name for name in canvas.selected() if name in document.graph.nodes]
         fold = not all(canvas.nodes[name].face.collapsed for name in names)
         edits = []
         for name in names:
@@ -105,6 +111,9 @@ class NodeCommands(Front):
         if self.space is None or not (names := self.space.canvas.selected()):
             return
         space, old = self.space, names[0]
+        if old in SIDES:
+            self.window.commands.name_ports()
+            return
 
         def done(new: str) -> None:
             try:
@@ -137,4 +146,4 @@ class NodeCommands(Front):
 
     def look_at_picture(self) -> None:
         if self.space is not None and (names := self.space.canvas.selected()):
-            self.window.viewing.look_at(self.space, names[0])
+            self.window.viewing.look_at(self.space, self.space.document.where(names[0]))

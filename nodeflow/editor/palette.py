@@ -8,13 +8,14 @@ from PySide6.QtCore import QMimeData, QSize, Qt, Signal
 from PySide6.QtGui import QIcon, QPainter, QPixmap
 from PySide6.QtWidgets import QLineEdit, QTreeWidget, QTreeWidgetItem, QVBoxLayout, QWidget
 
+from ..specs import NodeSpec
 from . import theme
 from .matching import ranked
 from .popup import Choice
+from .structure import SAVED, saved_names
 
 if TYPE_CHECKING:
     from ..packs import Library
-    from ..specs import NodeSpec
 
 MIME = "application/x-nodeflow-type"
 ID = Qt.ItemDataRole.UserRole
@@ -36,6 +37,12 @@ def choices(library: Library) -> list[Choice]:
     ]
 
 
+def saved_choices() -> list[Choice]:
+    """The subgraphs that are kept in the user's folder, for a search."""
+    color = theme.category_color("saved").name()
+    return [Choice(name, "saved", SAVED + name, color, "A subgraph you kept.") for name in saved_names()]
+
+
 class Palette(QWidget):
     """The node types; `chosen` carries the id of one to add."""
 
@@ -45,7 +52,8 @@ class Palette(QWidget):
         super().__init__()
         self.setObjectName("palette")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-        self._specs = [spec for id in library.ids() if (spec := library.spec(id))]
+        self._of_packs = [spec for id in library.ids() if (spec := library.spec(id))]
+        self._specs = [*self._of_packs, *_saved()]
         self.line = QLineEdit()
         self.line.setPlaceholderText("Search nodes")
         self.line.setClearButtonEnabled(True)
@@ -66,6 +74,11 @@ class Palette(QWidget):
         self.line.returnPressed.connect(lambda: self._choose(self.tree.currentItem()))
         self.tree.itemActivated.connect(self._choose)
         self._fill()
+
+    def show_saved(self) -> None:
+        """The subgraphs that are kept have changed."""
+        self._specs = [*self._of_packs, *_saved()]
+        self._search(self.line.text())
 
     def _fill(self) -> None:
         self.tree.clear()
@@ -115,6 +128,10 @@ class _Tree(QTreeWidget):
         data = QMimeData()
         data.setData(MIME, str(items[0].data(0, ID) or "").encode())
         return data
+
+
+def _saved() -> list[NodeSpec]:
+    return [NodeSpec(id=SAVED + name, title=name, doc="A subgraph you kept.") for name in saved_names()]
 
 
 def _swatch(category: str) -> QIcon:

@@ -69,6 +69,8 @@ CATEGORIES = {
     "guidance": "#b5623a",
     "training": "#4a67c4",
     "data": "#3d7a8c",
+    "graph": "#3b7a9e",
+    "saved": "#3b7a9e",
 }
 """Header by the first part of a node type's id, in each look; others get one of these by their letters."""
 

@@ -28,9 +28,10 @@ if TYPE_CHECKING:
     from ..packs import Library
     from ..worker import Job
 
-ON_NODE = ("edit_field", "look_at_picture", "", "bypass", "collapse", "rename", "frame", "seed_policy", "",
+ON_NODE = ("edit_field", "look_at_picture", "", "bypass", "mute", "collapse", "rename", "frame", "seed_policy", "",
+           "group", "ungroup", "enter", "promote", "keep_subgraph", "",
            "duplicate", "copy", "cut", "delete", "", "make_output", "run_selected")  # fmt: skip
-ON_CANVAS = ("add_node", "paste", "", "select_all", "arrange", "fit_all")
+ON_CANVAS = ("add_node", "paste", "", "leave", "name_ports", "", "select_all", "arrange", "fit_all")
 """What the menu of a node, and of the canvas, offers."""
 
 
@@ -135,8 +136,9 @@ class Window(Shell):
         canvas.search_wanted.connect(self.commands.search)
         canvas.menu_wanted.connect(self._menu)
         canvas.said.connect(self.say)
-        canvas.picture_wanted.connect(lambda name: self.viewing.look_at(space, name))
-        canvas.sound_wanted.connect(lambda name, share: self.viewing.hear(space, name, share))
+        canvas.port_wanted.connect(lambda side, name: self.commands.name_port(side, name))
+        canvas.picture_wanted.connect(lambda name: self.viewing.look_at(space, space.document.where(name)))
+        canvas.sound_wanted.connect(lambda name, share: self.viewing.hear(space, space.document.where(name), share))
         canvas.dropped.connect(self._dropped)
         canvas.addActions([self.actions_[each.name] for each in ACTIONS if each.on_canvas])
         self.inspectors.addWidget(space.inspector)
@@ -201,7 +203,7 @@ class Window(Shell):
         space = self.current
         running = self._running
         self.run_button.setText("■  Cancel" if running else "▶  Run")
-        self.run_button.setEnabled(space is not None and bool(space.document.graph.nodes))
+        self.run_button.setEnabled(space is not None and bool(space.document.root.nodes))
         if self.run_button.property("running") != running:
             self.run_button.setProperty("running", running)
             self.run_button.style().unpolish(self.run_button)
@@ -226,7 +228,7 @@ class Window(Shell):
 
     def _go_to(self, name: str) -> None:
         if self.current is not None:
-            self.current.canvas.show_node(name, select=True)
+            self.current.canvas.show_node(self.current.document.go_to(name), select=True)
 
     def _add(self, kind: str) -> None:
         space = self.current or self.files.open_empty()

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from .edits import Batch, Edit, Place, SetValue
+from .edits import Batch, Edit, In, Place, SetValue
 from .graph import Graph
-
-LIMIT = 1000
-"""Steps that can be undone."""
 
 
 class _Step(NamedTuple):
     label: str
     subject: tuple[str, ...]
     undo: Edit
+    place: tuple[str, ...] = ()
 
 
 class History:
@@ -29,8 +27,10 @@ class History:
         self._done: list[_Step] = []
         self._undone: list[_Step] = []
         self._saved = 0
+        self.place: tuple[str, ...] = ()
+        """Where the step was made that was undone or done again last."""
 
-    def do(self, edit: Edit, label: str, *, merge: bool = False) -> None:
+    def do(self, edit: Edit, label: str, *, merge: bool = False, place: tuple[str, ...] = ()) -> None:
         """Apply an edit.
 
         Args:
@@ -38,6 +38,7 @@ class History:
             label: What people read behind "Undo".
             merge: One step with the edit before, where both set the same value or move the same nodes: for every
                 movement of a slider while it is dragged, but the first.
+            place: Where it is made, to go there again when it is undone: the nodes that were entered.
 
         Raises:
             NodeflowError: As the edit.
@@ -50,10 +51,7 @@ class History:
             return
         if self._saved > len(self._done):
             self._saved = -1
-        self._done.append(_Step(label, subject, undo))
-        if len(self._done) > LIMIT:
-            del self._done[0]
-            self._saved -= 1
+        self._done.append(_Step(label, subject, undo, place))
 
     def undo(self) -> str:
         """Take the last step back; returns its label, empty when there is none."""
@@ -84,6 +82,7 @@ class History:
         if not source:
             return ""
         step = source.pop()
+        self.place = step.place
         target.append(step._replace(subject=(), undo=self.graph.apply(step.undo)))
         return step.label
 
@@ -95,6 +94,8 @@ def _subject(edit: Edit) -> tuple[str, ...]:
             return ("value", node, input)
         case Place(name, _):
             return ("place", name)
+        case In(graph, inner) if inside := _subject(inner):
+            return ("in", graph, *inside)
         case Batch(edits) if edits and all(isinstance(each, Place | SetValue) for each in edits):
             return tuple(part for each in edits for part in _subject(each))
     return ()

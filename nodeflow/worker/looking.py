@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..errors import Fault, NodeflowError
-from ..graph import check, loads
+from ..graph import Graph, check, loads
+from ..graph.flatten import flattened
+from ..graph.silence import silenced, why_silent
 from .messages import Look, NodeState, Seen
 
 if TYPE_CHECKING:
@@ -25,7 +27,9 @@ def look(engine: Engine, asked: Look) -> Seen:
         try:
             plan = engine.plan(graph, folder=asked.folder)
         except NodeflowError as error:
-            return Seen(asked.serial, _once([*faults, *error.faults]))
+            muted = _muted(engine, graph)
+            new = [fault for fault in error.faults if fault.code != "NF212" or not muted]
+            return Seen(asked.serial, _once([*faults, *new]), tuple(muted))
         return Seen(asked.serial, _once(faults), tuple(states(plan)))
     except NodeflowError as error:
         return Seen(asked.serial, error.faults)
@@ -43,6 +47,12 @@ def states(plan: Plan) -> list[NodeState]:
             found.append(NodeState(name, step.status, step.tier, reasons.get(name, "")))
     found += [NodeState(name, "muted", "", why) for name, why in plan.silent.items()]
     return found
+
+
+def _muted(engine: Engine, graph: Graph) -> list[NodeState]:
+    """What is muted in a graph, where that is all there is to plan."""
+    silent = silenced(flattened(graph, engine.library).graph)
+    return [NodeState(name, "muted", "", why_silent(name, silent)) for name in silent]
 
 
 def _once(faults: list[Fault]) -> tuple[Fault, ...]:

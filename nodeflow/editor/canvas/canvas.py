@@ -8,8 +8,8 @@ from PySide6.QtCore import QPoint, QPointF, Qt, Signal
 from PySide6.QtGui import QKeyEvent, QMouseEvent, QPainterPath, QWheelEvent
 from PySide6.QtWidgets import QGraphicsView
 
-from ...graph.edits import Batch, Disconnect, Edit
 from ..guard import guarded
+from ..levels import INPUTS, NEW, SIDES
 from ..marks import Marks
 from ..palette import MIME
 from .editing import Fields
@@ -41,6 +41,8 @@ class Canvas(Projection):
     dropped = Signal(QPointF, str, str)
     """Something was dropped there: ("type", a node type's id) or ("file", a path)."""
     said = Signal(str)
+    port_wanted = Signal(str, str)
+    """A public port is to be named: "inputs" or "outputs", and its name."""
 
     def __init__(self, document: Document, marks: Marks) -> None:
         super().__init__(document, marks)
@@ -60,10 +62,7 @@ class Canvas(Projection):
 
     def _on_pipes_sliced(self, path: QPainterPath) -> None:
         """Alt+Shift and a stroke cut all wires it crosses."""
-        cut = [item.ends for item in self.scene().items(path) if isinstance(item, FlowWire)]
-        edits: list[Edit] = [Disconnect(target, source) for source, target in cut]
-        if edits:
-            self.document.do(Batch(tuple(edits)), "Cut wires")
+        self.document.disconnect_all(item.ends for item in self.scene().items(path) if isinstance(item, FlowWire))
 
     @guarded
     def mousePressEvent(self, event: QMouseEvent) -> None:
@@ -158,8 +157,12 @@ class Canvas(Projection):
         node = self.node_at(at)
         if node is None:
             self.search_wanted.emit(at, event.globalPosition().toPoint(), {})
+        elif node.name_ in SIDES:
+            self._name_port(node, at)
         elif any(rect.contains(node.mapFromScene(at)) for rect in (node.picture_rect, node.sound_rect)):
             self.picture_wanted.emit(node.name_)
+        elif self.document.is_subgraph(node.name_) and node.field_at(node.mapFromScene(at)) is None:
+            self.document.enter(node.name_)
         elif node.mapFromScene(at).y() < 30:
             self.document.show(node.name_, "Collapse", collapsed=None if node.face.collapsed else True)
 
@@ -169,7 +172,21 @@ class Canvas(Projection):
             gesture, self._gesture = self._gesture, None
             gesture.cancel()
             return
+        if event.key() == Qt.Key.Key_Escape and self.document.inside:
+            self.leave()
+            return
         super().keyPressEvent(event)
+
+    def leave(self, depth: int | None = None) -> None:
+        """Go out of a subgraph, to the node that was entered."""
+        if left := self.document.leave(depth):
+            self.select([left])
+
+    def _name_port(self, panel: FlowNode, at: QPointF) -> None:
+        """A double click on a port of a panel names it."""
+        spot = panel.row_port(panel.mapFromScene(at), "out" if panel.name_ == INPUTS else "in")
+        if spot is not None and spot.name != NEW:
+            self.port_wanted.emit(SIDES[panel.name_], spot.name)
 
     def _hover(self, at: QPointF) -> None:
         """Mark what is under the mouse, and show by the cursor what a press would do."""

@@ -8,6 +8,7 @@ from PySide6.QtCore import QRectF
 
 from ...graph.edits import Batch, Connect, Disconnect, Edit, Place
 from ...graph.ports import fits
+from ..levels import SIDES
 
 if TYPE_CHECKING:
     from .canvas import Canvas
@@ -21,12 +22,14 @@ def insertion(canvas: Canvas, node: FlowNode) -> Batch | None:
     Only a node without wires is inserted, by its first input and output that fit the wire.
     """
     ports = canvas.document.ports(node.name_)
-    if node.wires or ports is None:
+    if node.wires or ports is None or node.name_ in SIDES:
         return None
     wire = _under(canvas, node.mapRectToScene(QRectF(node.body)))
     if wire is None:
         return None
     source, target = wire.ends
+    if wire.source.name_ in SIDES or wire.target.name_ in SIDES:
+        return None
     taken, spot = canvas.input_of(wire.target.name_, wire.input), wire.source.face.port("out", wire.output)
     given = canvas.document.ports(wire.source.name_)
     if taken is None or spot is None or given is None:

@@ -46,6 +46,8 @@ class FlowNode(AbstractNodeItem):
         self.setToolTip("")
         self.setFlag(QGraphicsItem.GraphicsItemFlag.ItemSendsGeometryChanges)
         self.wires: list[FlowWire] = []
+        self.where = face.name
+        """What it is called in runs."""
         self.face, self.mark = face, mark
         self.lit: frozenset[tuple[str, str]] | None = None
         """While a wire is dragged: the ports that may take it, as (side, name); None = no drag."""

@@ -37,16 +37,17 @@ def paint_far(painter: QPainter, node: FlowNode) -> None:
         painter.setPen(pen)
         painter.setBrush(NO_BRUSH)
         painter.drawRect(node.body)
-    if face.bypass:
+    if face.bypass or face.mute:
         painter.fillRect(node.body, theme.color(theme.CANVAS, 0.5))
 
 
 def paint_near(painter: QPainter, node: FlowNode) -> None:
     """All of it."""
     face = node.face
-    if face.bypass:
-        painter.setOpacity(0.5)
+    painter.setOpacity(_strength(node))
     _shadow(painter, node.body)
+    if face.subgraph:
+        _sheets(painter, node.body)
     painter.setPen(NO_PEN)
     painter.setBrush(theme.color(theme.BODY))
     painter.drawRoundedRect(node.body, ROUND, ROUND)
@@ -64,6 +65,19 @@ def paint_near(painter: QPainter, node: FlowNode) -> None:
         _port(painter, node, spot)
 
 
+def _strength(node: FlowNode) -> float:
+    """How strongly a node is painted: those that do not run are pale."""
+    return 0.5 if node.face.bypass or node.face.mute else 0.72 if node.mark.plan == "muted" else 1.0
+
+
+def _sheets(painter: QPainter, body: QRectF) -> None:
+    """A node that stands for several lies on other sheets."""
+    painter.setPen(QPen(theme.color(theme.BODY_EDGE), 1))
+    painter.setBrush(theme.color(theme.BODY))
+    for down, in_ in ((8.0, 12.0), (4.0, 6.0)):
+        painter.drawRoundedRect(body.adjusted(in_, down, -in_, down), ROUND, ROUND)
+
+
 SHADOW = ((6.0, 0.055), (4.0, 0.08), (2.5, 0.1), (1.0, 0.133))
 """Pixels around the body, and how dark: together a soft edge."""
 
@@ -77,6 +91,8 @@ def _shadow(painter: QPainter, body: QRectF) -> None:
 
 
 def _header_color(node: FlowNode) -> QColor:
+    if node.face.mute:
+        return theme.category_color("logic")
     return theme.category_color(node.face.category) if node.face.known else theme.color(theme.BAD_DARK)
 
 
@@ -134,6 +150,13 @@ def _state(painter: QPainter, node: FlowNode) -> float:
         painter.drawText(QRectF(middle.x() - 7, middle.y() - 7, 14, 14), CENTER, "!")
         painter.setFont(theme.font(LABEL - 1))
         painter.setPen(NO_PEN)
+    elif node.face.mute or mark.plan == "muted":
+        pen = QPen(theme.color(theme.ON_HEADER, 0.85), 1.6)
+        painter.setPen(pen)
+        painter.setBrush(NO_BRUSH)
+        painter.drawEllipse(middle, 5.5, 5.5)
+        painter.drawLine(middle + QPointF(-3.8, 3.8), middle + QPointF(3.8, -3.8))
+        painter.setPen(NO_PEN)
     elif mark.state == "running":
         painter.setBrush(theme.color(theme.ON_HEADER))
         painter.drawPolygon(QPolygonF([middle + QPointF(-4, -5), middle + QPointF(5, 0), middle + QPointF(-4, 5)]))
@@ -163,7 +186,7 @@ def _port(painter: QPainter, node: FlowNode, spot: PortSpot) -> None:
         painter.drawText(rect, LEFT if spot.side == "in" else RIGHT, spot.label)
     hot = node.hot == f"{spot.side} {spot.name}"
     size = DOT + (2.0 if hot else 0.0) + (1.2 if node.lit and lit else 0.0)
-    painter.setOpacity((1.0 if lit else 0.25) * (0.5 if node.face.bypass else 1.0))
+    painter.setOpacity((1.0 if lit else 0.25) * _strength(node))
     if node.lit and lit:
         painter.setPen(NO_PEN)
         painter.setBrush(theme.faded(color, 0.27))
@@ -176,7 +199,7 @@ def _port(painter: QPainter, node: FlowNode, spot: PortSpot) -> None:
     else:
         small = size - 1.2 if field and not spot.wired and not hot else size
         painter.drawEllipse(place, small, small)
-    painter.setOpacity(0.5 if node.face.bypass else 1.0)
+    painter.setOpacity(_strength(node))
 
 
 def field_rect(field: Field) -> QRectF:
@@ -196,7 +219,7 @@ def _field(painter: QPainter, node: FlowNode, field: Field) -> None:
         painter.setBrush(theme.color(theme.FILL))
         painter.drawRoundedRect(rect, 5, 5)
         painter.restore()
-    bad = any(fault.where == f"{node.face.name}.{field.name}" for fault in node.mark.problems)
+    bad = any(fault.where == f"{node.where}.{field.name}" for fault in node.mark.problems)
     if bad:
         painter.setPen(QPen(theme.color(theme.BAD), 1.2))
         painter.setBrush(NO_BRUSH)

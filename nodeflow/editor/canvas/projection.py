@@ -13,16 +13,19 @@ from PySide6.QtCore import QPoint, QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import QCursor, QPainter, QPixmapCache, QResizeEvent
 
 from ...graph.graph import split
+from ...graph.subgraphs import PREFIX
 from .. import theme
 from ..clipping import spot as place_of
-from ..faces import PortSpot, face
+from ..faces import WIDTH, PortSpot, face
 from ..guard import guarded
 from ..layout import arranged
+from ..levels import INPUTS, SIDES
 from ..marks import Marks
+from .crumbs import Crumbs
 from .frame import FlowFrame, frames_of
 from .minimap import Minimap
 from .node import FlowNode
-from .viewer import FlowViewer
+from .viewer import ZOOM_HIGH, FlowViewer
 from .wire import FlowWire, LiveWire
 
 if TYPE_CHECKING:
@@ -31,6 +34,10 @@ if TYPE_CHECKING:
 
 CACHE_KB = 128 * 1024
 """Painted nodes that are kept, in kilobytes at a device pixel ratio of 1."""
+
+
+APART = 110.0
+"""Between the nodes and the panels of a subgraph."""
 
 
 class Projection(FlowViewer):
@@ -58,6 +65,9 @@ class Projection(FlowViewer):
         self._seen: dict[str, Any] = {}
         self.untouched = True
         self.map = Minimap(self)
+        self.inside: tuple[str, ...] = document.inside
+        self._cameras: dict[tuple[str, ...], QRectF | None] = {}
+        self.crumbs = Crumbs(self)
         self.setAccessibleName("Graph")
         QPixmapCache.setCacheLimit(int(CACHE_KB * self.devicePixelRatioF() ** 2))
         self.scene().selectionChanged.connect(self.selection_changed)
@@ -69,17 +79,22 @@ class Projection(FlowViewer):
     def sync(self) -> None:
         """Bring the view in line with the document."""
         graph = self.document.graph
+        moved = self._go_to_level()
         used = self._used()
-        for name in self.nodes.keys() - graph.nodes.keys():
+        panels = self.document.panels()
+        for name in self.nodes.keys() - graph.nodes.keys() - set(panels):
             self._drop(name)
         loose: dict[str, tuple[float, float]] | None = None
         for name, node in graph.nodes.items():
             view = graph.view.get(name)
-            now = (node.type, node.bypass, node.values, node.wires, view, used.get(name, frozenset()))
+            kind = self.document.spec(name) if node.type.startswith(PREFIX) else None
+            now = (
+                node.type, node.bypass, node.mute, kind, node.values, node.wires, view, used.get(name, frozenset())
+            )  # fmt: skip
             item = self.nodes.get(name)
             if item is None or self._seen.get(name) != now:
                 values, wires = dict(node.values), dict(node.wires)
-                self._seen[name] = (node.type, node.bypass, values, wires, view, now[-1])
+                self._seen[name] = (*now[:4], values, wires, *now[6:])
                 made = face(self.document, name, now[-1])
                 if item is None:
                     item = self._add(name, made)
@@ -92,18 +107,65 @@ class Projection(FlowViewer):
                 at = loose.get(name, (0.0, 0.0))
             if (item.x(), item.y()) != at:
                 item.setPos(*at)
+        for name in panels:
+            self._sync_panel(name, used.get(name, frozenset()))
         self._sync_frames()
         self._sync_wires()
+        if moved:
+            self._look_around()
         if self.map is not None:
             self.map.follow()
 
+    def _go_to_level(self) -> bool:
+        """Where another level is shown than before, begin with nothing; remember how the old one was looked at."""
+        inside = self.document.inside
+        if inside == self.inside:
+            return False
+        self._cameras[self.inside] = None if self.untouched else self.visible()
+        self.inside = inside
+        for name in list(self.nodes):
+            self._drop(name)
+        self.crumbs.show_path()
+        return True
+
+    def _look_around(self) -> None:
+        """Show a level as it was looked at last; the first time, all of it."""
+        camera = self._cameras.get(self.inside)
+        self.untouched = camera is None
+        if camera is None:
+            self.fit()
+        else:
+            self.show_rect(camera.adjusted(60, 60, -60, -60), most=ZOOM_HIGH)
+
+    def _sync_panel(self, name: str, used: frozenset[str]) -> None:
+        """The panel of a subgraph's inputs or outputs: where it was put, or beside the nodes."""
+        made, item = face(self.document, name, used), self.nodes.get(name)
+        if item is None:
+            item = self._add(name, made)
+        elif item.face != made:
+            item.show_face(made)
+        view = self.document.graph.view.get(f".{SIDES[name]}")
+        if isinstance(view, dict) and "at" in view:
+            item.setPos(*place_of(view))
+            return
+        bodies = [node.mapRectToScene(node.body) for each, node in self.nodes.items() if each not in SIDES]
+        whole = QRectF()
+        for body in bodies:
+            whole = whole.united(body)
+        x = whole.left() - APART - WIDTH if name == INPUTS else whole.right() + APART
+        item.setPos(round(x), round(whole.center().y() - item.body.height() / 2))
+
     def _used(self) -> dict[str, frozenset[str]]:
-        """The outputs of each node that are wired."""
+        """The outputs of each node that are wired, and as "in port" inputs wired to a panel; of panels, their ports."""
         found: dict[str, set[str]] = {}
         for node in self.document.graph.nodes.values():
             for _, source in node.sources():
                 name, output = split(source)
                 found.setdefault(name, set()).add(output)
+        for source, target in self.document.crossing():
+            (start, output), (end, input) = split(source), split(target)
+            found.setdefault(start, set()).add(output)
+            found.setdefault(end, set()).add(input if end in SIDES else f"in {input}")
         return {name: frozenset(outputs) for name, outputs in found.items()}
 
     def _unplaced(self) -> dict[str, tuple[float, float]]:
@@ -111,7 +173,8 @@ class Projection(FlowViewer):
         return arranged(self.document.graph, heights)
 
     def _add(self, name: str, made: Any) -> FlowNode:
-        item = self.nodes[name] = FlowNode(made, self.marks.of(name))
+        item = self.nodes[name] = FlowNode(made, self.marks.of(self.document.where(name)))
+        item.where = self.document.where(name)
         self.scene().addItem(item)
         item.show_mark()
         return item
@@ -141,6 +204,8 @@ class Projection(FlowViewer):
                     while key in wanted:
                         key = (*key[:2], key[2] + 1)
                     wanted[key] = (source, input)
+        for source, target in self.document.crossing():
+            wanted[source, target, 0] = (source, split(target)[1])
         for key in self.wires.keys() - wanted.keys():
             self._unwire(key)
         for key in [key for key in wanted if key not in self.wires]:
@@ -162,9 +227,9 @@ class Projection(FlowViewer):
     def show_marks(self, names: object) -> None:
         """The runs of these nodes have changed."""
         assert isinstance(names, set)
-        for name in names:
+        for name in {self.document.here(path) for path in names}:
             if item := self.nodes.get(name):
-                item.mark = self.marks.of(name)
+                item.mark = self.marks.of(self.document.where(name))
                 item.show_mark()
 
     # Looking things up
@@ -215,13 +280,14 @@ class Projection(FlowViewer):
     def _update_scene(self) -> None:
         super()._update_scene()
         if self.map is not None:
+            self.crumbs.stay()
             self.map.stay()
             self.map.follow()
 
     @guarded
     def drawForeground(self, painter: QPainter, rect: QRectF) -> None:
         """An empty canvas says how to begin."""
-        if self.nodes:
+        if self.nodes.keys() - set(SIDES):
             return
         painter.save()
         painter.resetTransform()

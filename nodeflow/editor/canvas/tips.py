@@ -31,11 +31,11 @@ def _tip(canvas: Canvas, node: FlowNode, place: Any) -> str:
     if spot := node.port_at(place):
         known = (ports.inputs if spot.side == "in" else ports.outputs).get(spot.name) if ports else None
         doc = known.doc if known else ""
-        fault = faults.get(f"{name}.{spot.name}", "") if spot.side == "in" else ""
+        fault = faults.get(f"{node.where}.{spot.name}", "") if spot.side == "in" else ""
         return _lines(f"{spot.name}: {'list of ' if spot.many else ''}{spot.type.lstrip('~')}", doc, fault)
     if field := node.field_at(place):
         doc = ports.inputs[field.name].doc if ports and field.name in ports.inputs else ""
-        return _lines(field.name, doc, faults.get(f"{name}.{field.name}", ""))
+        return _lines(field.name, doc, faults.get(f"{node.where}.{field.name}", ""))
     spec = canvas.document.spec(name)
     if place.y() > HEADER and not node.mark.problems:
         return ""

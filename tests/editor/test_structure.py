@@ -1,0 +1,230 @@
+"""Subgraphs, muting and what else gives a graph a structure: in the document, and in the real window."""
+
+from __future__ import annotations
+
+import pytest
+
+from nodeflow.editor.document import Document
+from nodeflow.editor.faces import face
+from nodeflow.editor.levels import INPUTS, NEW, OUTPUTS
+from nodeflow.editor.structure import saved_names
+from nodeflow.errors import NodeflowError
+from nodeflow.graph import check, load, loads
+from nodeflow.graph.flatten import flattened
+
+PARTS = ["denoise", "schedule", "latent"]
+
+
+def undone(document: Document) -> str:
+    while document.undo():
+        pass
+    return document.text
+
+
+def test_grouping_shows_one_node_and_ungrouping_brings_back_the_same(document: Document):
+    before = document.text
+    name = document.group(PARTS, "Sampler")
+    assert name == "Sampler" and document.is_subgraph(name) and set(document.graph.nodes).isdisjoint(PARTS)
+    assert document.faults() == []
+    spec = document.spec(name)
+    assert spec and {"steps", "seed", "guidance", "positive"} <= {port.name for port in spec.inputs}
+    shown = face(document, name, frozenset({"latent"}))
+    assert shown.subgraph and shown.field("steps").value == 20
+    document.set_value(name, "steps", 8)
+    assert document.graph.nodes[name].values == {"steps": 8}
+    document.undo()
+    assert set(document.ungroup([name])) == set(PARTS)
+    assert document.text == before
+    assert undone(document) == before
+
+
+def test_inside_edits_are_made_where_one_is_and_undo_goes_there(document: Document):
+    name = document.group(PARTS, "Sampler")
+    document.enter(name)
+    assert document.level == "Sampler" and set(document.graph.nodes) == set(PARTS)
+    document.set_value("denoise", "guidance", 5.0)
+    assert document.root.graphs["Sampler"].nodes["denoise"].values["guidance"] == 5.0
+    assert document.leave() == name and document.leave() == ""
+    assert document.undo() == "Set guidance" and document.inside == (name,)
+    document.undo()
+    assert document.inside == () and "denoise" in document.graph.nodes
+
+
+def test_panels_promote_wire_and_take_back(document: Document):
+    name = document.group(PARTS, "Sampler")
+    document.enter(name)
+    assert ("denoise.latent", f"{OUTPUTS}.latent") in document.crossing()
+    document.connect(f"{INPUTS}.{NEW}", "denoise.latent")
+    assert document.graph.inputs["latent"] == "denoise.latent" and "latent" not in document.graph.nodes["denoise"].wires
+    document.undo()
+    document.connect("denoise.estimate", f"{OUTPUTS}.{NEW}")
+    document.connect("denoise.latent", f"{OUTPUTS}.estimate")
+    assert document.graph.outputs["estimate"] == "denoise.latent"
+    assert document.refusals([(f"{INPUTS}.positive", "denoise.schedule")]) == [
+        "positive is Conditioning, schedule takes Schedule"
+    ]
+    document.disconnect("denoise.positive", f"{INPUTS}.positive")
+    assert "positive" not in document.graph.inputs
+    document.leave()
+    assert "positive" not in document.graph.nodes[name].wires
+
+
+def test_ports_are_renamed_ordered_and_all_uses_follow(document: Document):
+    name = document.group(PARTS, "Sampler")
+    other = document.duplicate([name], keep_inputs=True)[0]
+    document.set_value(other, "steps", 3)
+    document.enter(name)
+    assert document.places() == 2
+    document.rename_port("inputs", "steps", "how many")
+    document.move_port("inputs", "how many", -100)
+    document.rename_port("outputs", "latent", "result")
+    document.leave()
+    assert document.graph.nodes[other].values == {"how many": 3}
+    assert document.root.inputs["steps"] == f"{name}.how many"
+    assert document.graph.nodes["decode"].wires["latent"] == f"{name}.result"
+    assert document.spec(name).inputs[0].name == "how many" and document.faults() == []
+    with pytest.raises(NodeflowError, match="NF214"):
+        document.enter(name)
+        document.rename_port("inputs", "how many", "seed")
+
+
+def test_copies_share_a_subgraph_until_one_is_made_independent(document: Document):
+    name = document.group(PARTS, "Sampler")
+    other = document.duplicate([name], keep_inputs=True)[0]
+    assert list(document.root.graphs) == ["Sampler"]
+    document.make_own(other)
+    assert document.graph.nodes[other].type == "graph/Sampler 2"
+    document.remove([other])
+    assert list(document.root.graphs) == ["Sampler"]
+    document.undo()
+    document.rename_subgraph("Sampler 2", "Mine")
+    assert document.graph.nodes[other].type == "graph/Mine" and document.faults() == []
+
+
+def test_a_pasted_subgraph_comes_with_what_is_inside_and_not_into_itself(document: Document, empty: Document):
+    inner = document.group(["denoise"], "Inner")
+    name = document.group([inner, "schedule"], "Outer")
+    text = document.copied([name])
+    made = empty.paste(text)
+    assert made == ["Outer"] and set(empty.root.graphs) == {"Outer", "Inner"}
+    assert empty.paste(text) == ["Outer_2"] and set(empty.root.graphs) == {"Outer", "Inner"}
+    assert loads(empty.text) == empty.root
+    before = document.text
+    document.enter(name)
+    with pytest.raises(NodeflowError, match="NF215"):
+        document.paste(text)
+    with pytest.raises(NodeflowError, match="NF215"):
+        document.add("graph/Outer", (0, 0))
+    document.enter(inner)
+    with pytest.raises(NodeflowError, match="NF215"):
+        document.add("graph/Outer", (0, 0))
+    assert document.text == before
+
+
+def test_a_kept_subgraph_is_a_graph_file_and_a_node_of_other_graphs(
+    document: Document, empty: Document, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("NODEFLOW_DATA", str(tmp_path))
+    inner = document.group(["denoise"], "Inner")
+    name = document.group([inner, "schedule", "latent"], "Sampler")
+    file = document.keep(name, "My sampler")
+    assert saved_names() == ["My sampler"]
+    assert set(load(file).outputs) == {"latent"} and "steps" in load(file).inputs
+    added = empty.add("saved/My sampler", (10, 20))
+    assert empty.root.graphs["My sampler"].extra["origin"] == "My sampler" and "Inner" in empty.root.graphs
+    assert empty.spec(added).title == "My sampler"
+    file.unlink()
+    assert loads(empty.text) == empty.root
+    again = Document(loads(empty.text), empty.library.base)
+    assert again.is_subgraph(added)
+
+
+def test_muted_nodes_are_marked_and_saved(document: Document):
+    document.mute(["negative"])
+    assert document.graph.nodes["negative"].mute and '"mute": true' in document.text
+    assert face(document, "negative").mute and document.undo() == "Mute negative"
+    document.redo()
+    document.mute(["negative"])
+    assert not document.graph.nodes["negative"].mute
+
+
+def test_a_grouped_template_unfolds_into_the_template(document: Document):
+    whole = document.root.copy()
+    document.group(PARTS, "Sampler")
+    flat = flattened(loads(document.text), document.library.base)
+    assert check(document.root, document.library.base) == []
+    assert {name.rpartition(" / ")[2] for name in flat.graph.nodes} == set(whole.nodes)
+
+
+# In the window
+
+
+def test_a_group_is_made_entered_run_and_left_by_gestures(window, opened, hands, qtbot):
+    from PySide6.QtCore import QPointF, Qt
+    from PySide6.QtTest import QTest
+
+    space = window.current
+    document, canvas = space.document, space.canvas
+    document.set_value("denoise", "seed", 77)
+    before = document.text
+    canvas.select(PARTS)
+    hands.do("group")
+    QTest.keyClicks(window.popup.line, "Sampler")
+    QTest.keyClick(window.popup.line, Qt.Key.Key_Return)
+    assert canvas.selected() == ["Sampler"] and set(canvas.nodes) == set(document.graph.nodes)
+    assert len(canvas.wires) == len(list(document.graph.wires()))
+    hands.run()
+    assert canvas.nodes["Sampler"].mark.state in ("done", "") and canvas.nodes["Sampler"].image is not None
+    assert space.runs.summary == "nothing to run, 7 nodes cached"
+    head = canvas.nodes["Sampler"].pos() + QPointF(90, 15)
+    QTest.mouseDClick(canvas.viewport(), Qt.MouseButton.LeftButton, pos=hands.point(head))
+    assert document.inside == ("Sampler",) and set(canvas.nodes) == {*PARTS, INPUTS, OUTPUTS}
+    assert canvas.crumbs.isVisible() and [each.text() for each in canvas.crumbs.buttons] == ["heart.json", "Sampler"]
+    assert len(canvas.wires) == len(list(document.graph.wires())) + len(document.crossing())
+    assert canvas.nodes["denoise"].mark is space.marks.of("Sampler / denoise")
+    assert canvas.nodes["denoise"].image is not None
+    hands.drag(hands.port(INPUTS, "out", NEW), hands.port("schedule", "in", "timesteps"))
+    assert document.graph.inputs["timesteps"] == "schedule.timesteps"
+    assert canvas.nodes[INPUTS].face.port("out", "timesteps").wired
+    assert canvas.nodes["schedule"].face.port("in", "timesteps").wired
+    hands.do("undo")
+    hands.drag(hands.port("denoise", "out", "estimate"), hands.port(OUTPUTS, "in", NEW))
+    assert document.graph.outputs["estimate"] == "denoise.estimate"
+    grip = canvas.nodes[INPUTS].pos() + QPointF(60, 15)
+    hands.drag(grip, grip + QPointF(-60, 40))
+    assert "at" in document.graph.view[".inputs"]
+    QTest.keyClick(canvas, Qt.Key.Key_Escape)
+    assert document.inside == () and canvas.selected() == ["Sampler"] and not canvas.crumbs.isVisible()
+    hands.do("add_node")
+    assert document.inside == ("Sampler",)
+    canvas.crumbs.buttons[0].click()
+    assert document.inside == ()
+    hands.do("ungroup")
+    assert set(canvas.nodes) == set(load(opened).nodes)
+    while document.history.labels()[0] != "Set seed":
+        document.undo()
+    assert document.text == before and set(canvas.nodes) == set(document.graph.nodes)
+
+
+def test_a_problem_inside_leads_inside(window, opened, hands, qtbot):
+    space = window.current
+    name = space.document.group(PARTS, "Sampler")
+    space.document.enter(name)
+    space.document.set_value("denoise", "guidance", 99.0)
+    space.document.take_back("inputs", "guidance")
+    space.document.leave()
+    qtbot.waitUntil(lambda: bool(space.runs.problems), timeout=20_000)
+    item = window.problems.topLevelItem(0)
+    assert item.text(0) == f"{name} / denoise.guidance" and space.canvas.nodes[name].mark.problems
+    window.problems.itemClicked.emit(item, 0)
+    assert space.document.inside == (name,) and space.canvas.selected() == ["denoise"]
+
+
+def test_muting_by_key_is_seen_on_what_hangs_on_it(window, opened, hands, qtbot):
+    space = window.current
+    space.canvas.select(["negative"])
+    hands.do("mute")
+    hands.settle()
+    assert space.canvas.nodes["negative"].face.mute
+    assert "negative is muted" in space.marks.of("decode").tip
+    assert "muted" in space.runs.summary
