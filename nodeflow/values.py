@@ -194,6 +194,7 @@ class Latent(Value):
         mask: [B, 1, H, W], 1 = repaint here; None = everywhere.
         masked: [B, C, H, W], the picture with the masked part blanked, for denoisers that were trained to repaint.
         beside: [B, C, H, W], the picture to edit as its autoencoder gives it, unscaled, for denoisers that edit.
+        fine: [B, f², H, W], the mask of every pixel in a cell, row by row, for those that see it so.
     """
 
     data: Tensor
@@ -201,6 +202,7 @@ class Latent(Value):
     mask: Tensor | None = None
     masked: Tensor | None = None
     beside: Tensor | None = None
+    fine: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -389,7 +391,8 @@ class TextEncoder(Weights):
         tokenizer: Its tokenizer's folder.
         reading: How what all of them say becomes a conditioning; a name in `nodeflow.diffusion.reading`.
         more: The others, in their order.
-        options: What the model's index says about texts, such as `force_zeros_for_empty_prompt`.
+        options: What the model's index says about texts, such as `force_zeros_for_empty_prompt`, and what its reading
+            wants to know of the denoiser.
     """
 
     tokenizer: str = ""

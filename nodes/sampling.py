@@ -61,14 +61,16 @@ def denoise(
         schedule: The scheduler and the noise levels.
         positive: What to paint; none for models without text.
         negative: What to steer away from; never computed where the guidance does not ask for it.
-        guidance: How strongly to follow the prompt (classifier-free guidance scale); 1 = not at all.
+        guidance: How strongly to follow the prompt: the scale of classifier-free guidance, 1 = not at all, or the
+            number that a model like Flux is told, which then needs no negative prompt.
         rescale: How much of the contrast that strong guidance adds is taken back.
-        guide: Another guidance, in place of the two numbers.
+        guide: Another guidance, in place of the two numbers; beside the number that a model is told.
         seed: For the noise; the same seed gives the same picture on any device.
         strength: How much noise to begin with: 1 paints from nothing, less keeps more of the latent.
     """
-    guide = guide or _plain(guidance, rescale, positive)
-    return _walked(run, model, latent, schedule, positive, negative, guide, seed=seed, strength=strength)
+    guide, told = _guide(model, guidance, rescale, positive, guide)
+    more = {"told_guidance": told, "seed": seed, "strength": strength}
+    return _walked(run, model, latent, schedule, positive, negative, guide, **more)
 
 
 @denoise.migrate(1)
@@ -114,25 +116,33 @@ def denoise_steps(
         schedule: The scheduler and the noise levels of the whole run.
         positive: What to paint; none for models without text.
         negative: What to steer away from; never computed where the guidance does not ask for it.
-        guidance: How strongly to follow the prompt (classifier-free guidance scale); 1 = not at all.
+        guidance: How strongly to follow the prompt: the scale of classifier-free guidance, 1 = not at all, or the
+            number that a model like Flux is told, which then needs no negative prompt.
         rescale: How much of the contrast that strong guidance adds is taken back.
-        guide: Another guidance, in place of the two numbers.
+        guide: Another guidance, in place of the two numbers; beside the number that a model is told.
         seed: For the noise; the same seed gives the same picture on any device.
         start: The step to begin at.
         end: The step to stop before; 0 = walk to the end.
         add_noise: Bring the latent to the noise of the first step; off where another sampler left its noise in it.
         leftover_noise: Hand on the latent as noisy as it is after the last step; off = its clean estimate.
     """
-    guide = guide or _plain(guidance, rescale, positive)
-    more = {"seed": seed, "start": start, "end": end, "renoise": add_noise}
+    guide, told = _guide(model, guidance, rescale, positive, guide)
+    more = {"told_guidance": told, "seed": seed, "start": start, "end": end, "renoise": add_noise}
     done = _walked(run, model, latent, schedule, positive, negative, guide, **more)
     return done if leftover_noise or not end else Denoised(done.estimate, done.estimate)
 
 
-def _plain(guidance: float, rescale: float, positive: Conditioning | None) -> Guidance:
+def _guide(
+    model: Denoiser, guidance: float, rescale: float, positive: Conditioning | None, guide: Guidance | None
+) -> tuple[Guidance, float | None]:
+    """The guidance, and the number that a model of a family that is told it gets: no second prediction is needed."""
+    from nodeflow.diffusion.checkpoints.families import known
     from nodeflow.diffusion.denoising import plain
 
-    return plain(guidance if positive is not None else 1.0, rescale)
+    family = known(model.family)
+    if family is not None and family.guidance == "embedded":
+        return guide or plain(1.0), guidance
+    return guide or plain(guidance if positive is not None else 1.0, rescale), None
 
 
 def _walked(

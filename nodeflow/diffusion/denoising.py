@@ -9,7 +9,7 @@ from typing import Any
 from ..errors import NodeflowError
 from ..values import Conditioning, Control, Guidance, Latent, Schedule, moved
 from .adapters.control import Steering
-from .calling import completed
+from .calling import completed, shown_channels, tokens
 from .guidance import NEGATIVE, POSITIVE, Guided, built, network, prompts_wanted
 from .sampling import Sampled, Standing, begin_at, call_of, sample, seeds
 from .schedulers import Noise, Solver, State
@@ -33,6 +33,7 @@ def denoise(
     positive: Conditioning | None = None,
     negative: Conditioning | None = None,
     guidance: Guidance | None = None,
+    told_guidance: float | None = None,
     others: Mapping[str, Any] | None = None,
     controls: Mapping[str, Sequence[tuple[Control, Any]]] | None = None,
     seed: int = 0,
@@ -53,6 +54,7 @@ def denoise(
         positive: What to paint, one prompt or one a sample; None for a network without text.
         negative: What to steer away from; needed where the guidance asks for it.
         guidance: How predictions combine; None follows the positive prompt alone.
+        told_guidance: How strongly to follow, for networks that are told; None = as was usual in training.
         others: The networks of `guidance.networks`, by the same names.
         controls: What steers those, and the denoiser itself (""), each with its network.
         seed: Sample i of the batch draws from seed + i.
@@ -71,7 +73,7 @@ def denoise(
     device = str(next(net.parameters()).device)
     if positive is None and any(net.config.get(key) for key in PROMPTED):
         raise NodeflowError("NF203", "the denoiser follows a prompt; there is none", where="positive", fix="wire one")
-    solver = bound(schedule)
+    solver = bound(schedule, tokens(net, latent))
     guidance = guidance or Guidance()
     given = {POSITIVE: positive, **({} if negative is None else {NEGATIVE: negative}), **guidance.prompts}
 
@@ -83,6 +85,8 @@ def denoise(
         if report is not None:
             report(done, total, None if state.estimate is None else replace(latent, data=state.estimate))
 
+    if told_guidance is not None:
+        given = {name: one and _told(one, told_guidance) for name, one in given.items()}
     prompts = moved(completed(net, given, latent), device)
     more = {name: network(other) for name, other in (others or {}).items()}
     steers = {name: Steering.of(own, moved(latent, device)) for name, own in (controls or {}).items() if own}
@@ -94,10 +98,15 @@ def denoise(
         begin=_begin(solver, schedule, strength, start, end),
         end=call_of(solver.schedule, end) if end else None,
         renoise=renoise,
-        in_channels=net.config["in_channels"],
+        in_channels=shown_channels(net),
         on_step=on_step,
         resume=None if kept is None else Standing.of(kept, device),
     )
+
+
+def _told(prompt: Conditioning, guidance: float) -> Conditioning:
+    """A prompt with the number that a network is told."""
+    return replace(prompt, more={"guidance": prompt.states.new_full((len(prompt.states),), guidance), **prompt.more})
 
 
 def _begin(solver: Solver, schedule: Schedule, strength: float, start: int, end: int) -> int:

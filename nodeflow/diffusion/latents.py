@@ -101,7 +101,8 @@ def to_edit(autoencoder: Any, image: Image, space: LatentSpace) -> Latent:
 
 
 def with_mask(latent: Latent, mask: Mask) -> Latent:
-    """The latent with a mask of its own size: 1 where the picture's mask is at least a half, nearest pixel.
+    """The latent with a mask of its own size, 1 where the picture's mask is at least a half, nearest pixel, and with
+    that of every pixel.
 
     Raises:
         NodeflowError: NF414, the mask is of another size than the latent's picture, or of another batch.
@@ -109,8 +110,9 @@ def with_mask(latent: Latent, mask: Mask) -> Latent:
     batch, _, h, w = latent.data.shape
     factor = latent.space.factor
     _require_mask(mask, (w * factor, h * factor), batch)
-    small = F.interpolate(binary(mask), (h, w), mode="nearest")
-    return replace(latent, mask=small.expand(batch, -1, -1, -1).to(latent.data.device))
+    small, fine = F.interpolate(binary(mask), (h, w), mode="nearest"), F.pixel_unshuffle(binary(mask), factor)
+    masks = [part.expand(batch, -1, -1, -1).to(latent.data.device) for part in (small, fine)]
+    return replace(latent, mask=masks[0], fine=masks[1])
 
 
 def blanked(image: Image, mask: Mask) -> Image:

@@ -190,7 +190,8 @@ class _Repaint:
         x0: The original, [B, C, H, W].
         noise: The noise the run started with, [B, C, H, W].
         mask: For an ordinary denoiser, 1 = repaint, [B, 1, H, W].
-        beside: For a denoiser that was trained to repaint: mask and blanked picture, [B, 1 + C, H, W].
+        beside: For a denoiser that was trained to repaint: mask and blanked picture, [B, 1 + C, H, W], or blanked
+            picture and the mask of every pixel, [B, C + f², H, W].
     """
 
     x0: Tensor
@@ -203,7 +204,8 @@ class _Repaint:
         channels = x0.shape[1]
         if in_channels in (None, channels, 2 * channels):
             return cls(x0, noise, mask=latent.mask)
-        if in_channels != 2 * channels + 1:
+        cell = latent.space.factor**2
+        if in_channels not in (2 * channels + 1, 2 * channels + cell):
             raise NodeflowError("NF414", f"the denoiser takes {in_channels} channels and the latent has {channels}")
         if latent.mask is None or latent.masked is None:
             raise NodeflowError(
@@ -211,7 +213,10 @@ class _Repaint:
                 "the denoiser was trained to repaint and the latent has no mask",
                 fix="encode a picture with a mask, or use an ordinary model",
             )
-        return cls(x0, noise, beside=torch.cat([latent.mask, latent.masked], 1).to(x0))
+        if in_channels == 2 * channels + 1:
+            return cls(x0, noise, beside=torch.cat([latent.mask, latent.masked], 1).to(x0))
+        fine = latent.mask.expand(-1, cell, -1, -1) if latent.fine is None else latent.fine
+        return cls(x0, noise, beside=torch.cat([latent.masked, fine], 1).to(x0))
 
     def seen(self, x: Tensor) -> Tensor:
         """What the denoiser gets to see of x, [B, C', H, W]."""

@@ -12,12 +12,16 @@ from ..errors import NodeflowError
 from ..values import Schedule, SchedulerConfig
 from . import schedulers
 from .scheduler_table import check_noise, refuse_option
-from .schedulers import Solver, schedules
+from .schedulers import Solver, mu, schedules
+from .schedulers.flows import FlowScheduler
 from .schedulers.options import options as all_options
 from .schedulers.options import run_options
-from .schedulers.scheduler import known_class
+from .schedulers.scheduler import Scheduler, known_class
 from .schedulers.schedules import TIMESTEPS, WARPS
 from .schedulers.usual import meant
+
+EVEN = "_levels"
+"""The key of a model's scheduler that says "even" where levels are laid as 1, 1 - 1/n, … 1/n before any shift."""
 
 
 def make_schedule(
@@ -52,7 +56,9 @@ def make_schedule(
     run = {key: asked.pop(key) for key in run_options(cls) if key in asked}
     warp, request = _request(sigmas, timesteps, steps, cls.defaults)
     made = cls.from_config(config, **asked, **warp)
-    laid = made.schedule(**request)
+    if config.get(EVEN) == "even" and set(request) == {"num_inference_steps"} and isinstance(made, FlowScheduler):
+        request = {"sigmas": mu.even(steps).tolist()}
+    laid = made.schedule(**_fitted(made, request))
     made.solver(laid, **run)
     settings = {**made.config, "_class_name": cls.__name__}
     return Schedule(settings, request, tuple(laid.timesteps.tolist()), tuple(laid.sigmas.tolist()), run)
@@ -65,10 +71,22 @@ def kept(default: SchedulerConfig | None, schedule: Schedule) -> list[str]:
     return sorted(key for key in theirs if key not in known and not key.startswith("_"))
 
 
-def bound(schedule: Schedule) -> Solver:
-    """The solver of a schedule from a wire, with the levels that it walks."""
+def bound(schedule: Schedule, tokens: int = 0) -> Solver:
+    """The solver of a schedule from a wire, with the levels that it walks.
+
+    Args:
+        schedule: The schedule.
+        tokens: Of the picture, where levels shift with its size; 0 = as many as the largest it was laid for.
+    """
     made = schedulers.from_config(schedule.config)
-    return made.solver(made.schedule(**dict(schedule.request)), **dict(schedule.solver))
+    return made.solver(made.schedule(**_fitted(made, dict(schedule.request), tokens)), **dict(schedule.solver))
+
+
+def _fitted(made: Scheduler, request: dict[str, Any], tokens: int = 0) -> dict[str, Any]:
+    """The request with mu for a picture of so many tokens, where levels shift with it and nobody says how far."""
+    if not made.asks("use_dynamic_shifting") or request.get("mu") is not None:
+        return request
+    return {**request, "mu": mu.linear(tokens or made.config.get("max_image_seq_len", 4096), made.config)}
 
 
 def _known(name: str, options: Mapping[str, Any], has: Mapping[str, Any]) -> dict[str, Any]:

@@ -99,7 +99,7 @@ def encode(
         empty, _ = _states(encoder, torch.tensor([frame.ids([])]), layer)
         states = torch.where(weights == 1, states, torch.lerp(empty, states, weights))
     elif weighting == "a1111":
-        states = _emphasised(states, weights)
+        states = emphasised(states, weights)
     if pooled is not None:
         pooled = pooled.unflatten(0, (batch, longest))[:, 0]
     return Conditioning(states.unflatten(0, (batch, longest)).flatten(1, 2), pooled)
@@ -114,10 +114,7 @@ def read(text: str, tokenizer: Tokenizer, weighting: Weighting) -> list[Window]:
     size = tokenizer.model_max_length - 2
     sections = parse(text, weighting)
     for piece in (piece for section in sections for piece in section):
-        if not math.isfinite(piece.weight):
-            raise NodeflowError(
-                "NF413", f"{piece.text[:40]!r} weighs {piece.weight}", fix="lower the weights around it"
-            )
+        require_finite_weight(piece)
     match weighting:
         case "a1111":
             (comma,) = tokenizer.encode(",", add_special_tokens=False)
@@ -129,6 +126,12 @@ def read(text: str, tokenizer: Tokenizer, weighting: Weighting) -> list[Window]:
         case "none":
             tokens = _tokens(sections[0], tokenizer)
             return [tokens[i : i + size] for i in range(0, len(tokens), size)] or [[]]
+
+
+def require_finite_weight(piece: Piece) -> None:
+    """Raise NF413 unless a stretch of text weighs a number."""
+    if not math.isfinite(piece.weight):
+        raise NodeflowError("NF413", f"{piece.text[:40]!r} weighs {piece.weight}", fix="lower the weights around it")
 
 
 def cut_at_commas(tokens: Iterable[Token], size: int, comma: int) -> list[Window]:
@@ -219,8 +222,8 @@ def _states(encoder: Any, ids: Tensor, layer: tuple[int, bool]) -> tuple[Tensor,
     return states.float(), None if pooled is None else pooled.float()
 
 
-def _emphasised(states: Tensor, weights: Tensor) -> Tensor:
-    """States times weights, [N, 77, D] and [N, 77, 1]; each window that has weights is brought back to its mean.
+def emphasised(states: Tensor, weights: Tensor) -> Tensor:
+    """States times weights, [N, T, D] and [N, T, 1]; each window that has weights is brought back to its mean.
 
     Where the mean is nothing but rounding, as after a layer norm without bias, there is nothing to bring back to.
     """

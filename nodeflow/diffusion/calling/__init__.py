@@ -11,6 +11,7 @@ the picture.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,12 +19,16 @@ from torch import Tensor
 
 from ...values import Conditioning, Latent
 from .base import Question, Way
+from .flux import FLUX
 from .plain import PLAIN
+from .sd3 import SD3
 from .unet import UNET
 
-__all__ = ["WAYS", "Question", "Way", "asked", "completed"]
+__all__ = ["WAYS", "Question", "Way", "asked", "completed", "shown_channels", "tokens"]
 
 WAYS: dict[str, Way] = {
+    "FluxTransformer2DModel": FLUX,
+    "SD3Transformer2DModel": SD3,
     "UNet2DConditionModel": UNET,
 }
 """By the class name of the network."""
@@ -44,6 +49,17 @@ def asked(net: Any, question: Question) -> Tensor:
     """
     weights = next(net.parameters())
     return way_of(net).ask(net, question.on(weights)).to(question.x)
+
+
+def shown_channels(net: Any) -> int:
+    """How many channels of a latent a network is shown, and of what stands beside it."""
+    return way_of(net).channels(net)
+
+
+def tokens(net: Any, latent: Latent) -> int:
+    """How many tokens a network makes of a latent."""
+    edge = way_of(net).patch(net)
+    return math.prod(side // edge for side in latent.data.shape[-2:])
 
 
 def completed(net: Any, prompts: Mapping[str, Conditioning | None], latent: Latent) -> dict[str, Conditioning | None]:

@@ -53,6 +53,11 @@ def unchanged(net: Any, name: str, given: Conditioning, latent: Latent) -> Condi
     return given
 
 
+def all_channels(net: Any) -> int:
+    """For networks that count the channels of a latent as they are."""
+    return net.config["in_channels"]
+
+
 @dataclass(frozen=True)
 class Way:
     """How the networks of a class are asked.
@@ -60,7 +65,11 @@ class Way:
     Args:
         ask: (net, question on its device) -> prediction, [B, C', H, W].
         complete: (net, what the prompt is for, the prompt, the run's latent) -> the prompt with what nobody said.
+        channels: (net) -> how many channels it is shown, those of a latent and what stands beside it.
+        patch: (net) -> so many cells of a latent along an edge are one token.
     """
 
     ask: Callable[[Any, Question], Tensor]
     complete: Callable[[Any, str, Conditioning, Latent], Conditioning] = unchanged
+    channels: Callable[[Any], int] = all_channels
+    patch: Callable[[Any], int] = lambda net: 2

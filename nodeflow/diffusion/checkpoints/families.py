@@ -31,12 +31,14 @@ class Texts:
         reading: How what they say is put together; a name in `nodeflow.diffusion.reading`.
         states: Whose states the denoiser attends to; "sum" = all of them side by side.
         optional: Those that a model may lack.
+        options: Keys of the denoiser's configuration that the reading wants to know.
     """
 
     components: tuple[str, ...] = ("text_encoder",)
     reading: str = "clip"
     states: Literal["first", "last", "sum"] = "first"
     optional: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -51,11 +53,15 @@ class Family:
         lacks: Components that its models do not have, where that tells it from another family.
         texts: How it reads prompts; None = it does not.
         tasks: By name (n, m): a denoiser that takes n C + m channels, C those of the latent, does this.
+        patch: So many cells of a latent along an edge are one token, whose channels the denoiser counts; 1 where it
+            does that itself.
         width: The key of the configuration that says how wide the text states are.
         size: (width, height) in pixels that it was trained for where the configuration does not say.
         guidance: What a guidance number means: a scale of classifier-free guidance, or a number that the denoiser is
             told ("embedded").
         scheduler: Its published scheduler, for files that bring none.
+        levels: How its schedules lie where nobody says it: "even" = 1, 1 - 1/n, … 1/n before any shift; empty = as the
+            scheduler lays them.
         pipeline: The class name that `model_index.json` names.
     """
 
@@ -66,10 +72,12 @@ class Family:
     lacks: tuple[str, ...] = ()
     texts: Texts | None = None
     tasks: Mapping[str, tuple[int, int]] = field(default_factory=lambda: {"paint": (1, 0)})
+    patch: int = 1
     width: str = "cross_attention_dim"
     size: tuple[int, int] = (0, 0)
     guidance: Literal["classifier-free", "embedded"] = "classifier-free"
     scheduler: Mapping[str, Any] = field(default_factory=dict)
+    levels: Literal["", "even"] = ""
     pipeline: str = "DiffusionPipeline"
 
     def fits(self, kind: str, config: Mapping[str, Any], components: Mapping[str, str]) -> bool:
@@ -87,7 +95,7 @@ class Family:
         Raises:
             NodeflowError: NF406, no denoiser of this family takes so many.
         """
-        takes = config.get("in_channels", channels)
+        takes = config.get("in_channels", channels * self.patch**2) // self.patch**2
         known = {n * channels + m: task for task, (n, m) in self.tasks.items()}
         if takes not in known:
             ways = " or ".join(f"{count} ({task})" for count, task in known.items())
@@ -109,6 +117,7 @@ _SD_NOISE = {
 _PNDM = {"_class_name": "PNDMScheduler", **_SD_NOISE, "skip_prk_steps": True}
 _EULER = {"_class_name": "EulerDiscreteScheduler", **_SD_NOISE, "timestep_spacing": "leading"}
 _XL = {"addition_embed_type": ("text_time",)}
+_FLOW = {"_class_name": "FlowMatchEulerDiscreteScheduler", "num_train_timesteps": 1000}
 
 FAMILIES: tuple[Family, ...] = (
     Family("waves", (WAVE_DENOISER,), ("",), pipeline="DanceDiffusionPipeline"),
@@ -130,6 +139,20 @@ FAMILIES: tuple[Family, ...] = (
     Family(
         "sd1", _UNET, ("AutoencoderKL", ""), when={"addition_embed_type": (None,)}, texts=Texts(), tasks=_REPAINTS,
         scheduler=_PNDM, pipeline="StableDiffusionPipeline",
+    ),
+    Family(
+        "sd3", ("SD3Transformer2DModel",), width="joint_attention_dim",
+        texts=Texts(
+            ("text_encoder", "text_encoder_2", "text_encoder_3"), "sd3", "last", ("text_encoder_3",),
+            ("joint_attention_dim",),
+        ),
+        scheduler={**_FLOW, "shift": 3.0}, pipeline="StableDiffusion3Pipeline",
+    ),
+    Family(
+        "flux", ("FluxTransformer2DModel",), width="joint_attention_dim",
+        texts=Texts(("text_encoder", "text_encoder_2"), "flux", "last", options=("guidance_embeds",)),
+        tasks={"paint": (1, 0), "inpaint": (2, 64)}, patch=2, size=(1024, 1024), guidance="embedded",
+        scheduler={**_FLOW, "shift": 3.0, "use_dynamic_shifting": True}, levels="even", pipeline="FluxPipeline",
     ),
 )  # fmt: skip
 

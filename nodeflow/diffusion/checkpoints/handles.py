@@ -197,8 +197,13 @@ def _open(folder: Path, variant: str, dtype: str) -> ModelParts:
         ),
         autoencoder=autoencoder,
         text_encoder=_texts(layout, family, read),
-        scheduler=SchedulerConfig({"_class_name": scheduler.kind, **scheduler.config()}),
+        scheduler=SchedulerConfig({"_class_name": scheduler.kind, **_levels(family), **scheduler.config()}),
     )
+
+
+def _levels(family: families.Family) -> dict[str, str]:
+    """What a family's schedules are laid like, as a key of its scheduler's configuration; see `scheduling`."""
+    return {"_levels": family.levels} if family.levels else {}
 
 
 def _autoencoder(read: Mapping[str, Any]) -> Autoencoder:
@@ -282,7 +287,8 @@ def _texts(layout: Layout, family: families.Family, read: Mapping[str, Mapping[s
     handles = [_text_encoder(layout, name, read[name]) for name in there]
     denoiser = next(read[name] for name in families.DENOISERS if name in read)
     families.require_fit(family, denoiser["config"], [handle.config for handle in handles])
-    options = {key: value for key, value in layout.options.items() if not key.startswith("_")}
+    told = {key: denoiser["config"][key] for key in texts.options if key in denoiser["config"]}
+    options = {**{key: value for key, value in layout.options.items() if not key.startswith("_")}, **told}
     return replace(handles[0], reading=texts.reading, more=tuple(handles[1:]), options=options)
 
 

@@ -11,12 +11,16 @@ from ...errors import NodeflowError
 from ...values import Conditioning, TextEncoder
 from .base import Borrow, Prompts, Reading
 from .clip import clip
+from .flux import flux
+from .sd3 import sd3
 from .sdxl import refiner, sdxl
 
 __all__ = ["READINGS", "Borrow", "Prompts", "Reading", "conditioning"]
 
 READINGS: dict[str, Reading] = {
     "clip": clip,
+    "flux": flux,
+    "sd3": sd3,
     "sdxl": sdxl,
     "sdxl-refiner": refiner,
 }

@@ -19,18 +19,23 @@ from .base import Borrow, Prompts
 
 def sdxl(encoder: TextEncoder, prompts: Prompts, borrow: Borrow) -> Conditioning:
     """States [B, 77 n, 2048] and the pooled state [B, 1280]; raises as `text.encode`."""
-    tokenizers = [load_tokenizer(one) for one in encoder.all]
+    said = side_by_side(encoder.all, prompts, borrow)
+    states = torch.cat([one.states for one in said], -1)
+    return _silent(Conditioning(states, said[-1].pooled), encoder, prompts)
+
+
+def side_by_side(encoders: Sequence[TextEncoder], prompts: Prompts, borrow: Borrow) -> list[Conditioning]:
+    """The last states but one of several CLIP text encoders, as many windows of each; raises as `text.encode`."""
+    tokenizers = [load_tokenizer(one) for one in encoders]
     least = max(
         len(read(text, tokenizer, prompts.weighting))
         for number, tokenizer in enumerate(tokenizers)
         for text in prompts.said(number)
     )
-    said = [
+    return [
         _before_last(one, tokenizer, prompts.said(number), prompts, borrow, least)
-        for number, (one, tokenizer) in enumerate(zip(encoder.all, tokenizers, strict=True))
+        for number, (one, tokenizer) in enumerate(zip(encoders, tokenizers, strict=True))
     ]
-    states = torch.cat([one.states for one in said], -1)
-    return _silent(Conditioning(states, said[-1].pooled), encoder, prompts)
 
 
 def refiner(encoder: TextEncoder, prompts: Prompts, borrow: Borrow) -> Conditioning:

@@ -1,0 +1,96 @@
+"""Flux sees latents in tokens of 2×2 cells, each with its place, and is told times from 0 to 1.
+
+What it may be told besides stands in `Conditioning.more`:
+
+    guidance    [B]             how strongly to follow the prompt: distilled into the network, which is asked once
+    reference   [B, C, h, w]    the latent of a picture to look at (Kontext): tokens behind those of the picture to
+                                paint, whose places say that they belong to another one
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ...errors import NodeflowError
+from ...values import Conditioning, Latent
+from .base import Question, Way
+from .sd3 import pooled_text
+
+GUIDANCE = 3.5
+"""What the network is told where nobody says how strongly to follow."""
+_EDGE = 2
+_THOUSAND = 1000
+
+
+def ask(net: Any, question: Question) -> Tensor:
+    """The prediction, [B, C, H, W].
+
+    Raises:
+        NodeflowError: NF414, the latent has an odd side, or the conditioning has no pooled text.
+    """
+    told = pooled_text(question.conditioning)
+    rows, columns = _grid(question.x)
+    tokens, ids = [packed(question.x)], [places(rows, columns, 0)]
+    reference = told.more.get("reference")
+    if reference is not None:
+        tokens.append(packed(reference.to(question.x)))
+        ids.append(places(*_grid(reference), 1))
+    said = net(
+        torch.cat(tokens, 1),
+        told.states,
+        told.pooled,
+        question.t.float() / _THOUSAND,
+        torch.cat(ids).to(question.x.device),
+        torch.zeros(told.states.shape[1], 3, device=question.x.device),
+        guidance=told.more.get("guidance"),
+        **question.changes(net),
+    )
+    return unpacked(said[:, : rows * columns], rows, columns)
+
+
+def complete(net: Any, name: str, given: Conditioning, latent: Latent) -> Conditioning:
+    """The conditioning with a guidance, where the network was distilled with one."""
+    if not net.config.get("guidance_embeds") or "guidance" in given.more:
+        return given
+    return replace(given, more={**given.more, "guidance": given.states.new_full((len(given.states),), GUIDANCE)})
+
+
+def packed(x: Tensor) -> Tensor:
+    """Tokens of 2×2 cells, [B, C, 2 h, 2 w] -> [B, h w, 4 C]."""
+    cells = x.unflatten(3, (-1, _EDGE)).unflatten(2, (-1, _EDGE))
+    return cells.permute(0, 2, 4, 1, 3, 5).flatten(3).flatten(1, 2)
+
+
+def unpacked(tokens: Tensor, rows: int, columns: int) -> Tensor:
+    """The cells of tokens, [B, h w, 4 C] -> [B, C, 2 h, 2 w]."""
+    cells = tokens.unflatten(2, (-1, _EDGE, _EDGE)).unflatten(1, (rows, columns))
+    return cells.permute(0, 3, 1, 4, 2, 5).flatten(4).flatten(2, 3)
+
+
+def places(rows: int, columns: int, picture: int) -> Tensor:
+    """Picture, row and column of each token, [h w, 3]."""
+    where = torch.cartesian_prod(torch.arange(rows), torch.arange(columns))
+    return torch.nn.functional.pad(where, (1, 0), value=picture).float()
+
+
+def _grid(x: Tensor) -> tuple[int, int]:
+    """Rows and columns of tokens."""
+    height, width = x.shape[-2:]
+    if height % _EDGE or width % _EDGE:
+        raise NodeflowError(
+            "NF414",
+            f"a latent of {height} × {width} cells does not fit the denoiser, which sees two by two",
+            fix="make both sides of the picture multiples of 16",
+        )
+    return height // _EDGE, width // _EDGE
+
+
+def _channels(net: Any) -> int:
+    return net.config["in_channels"] // _EDGE**2
+
+
+FLUX = Way(ask, complete, _channels)
