@@ -12,6 +12,9 @@ from nodeflow import NodeflowError
 
 Facts = dict[str, Any] | None
 
+LOOKING = ("flux",)
+"""Families whose denoisers may be shown a picture beside the one they paint."""
+
 
 def same_space(latent: Facts, other: Facts, what: str) -> None:
     """Refuse a latent that another part cannot read.
@@ -95,6 +98,9 @@ def same_states(conditioning: Facts, denoiser: Facts, port: str) -> None:
     if said.get("reading") and read.get("reading") and said["reading"] != read["reading"]:
         what = f"the {port} text was read for {said['reading']}, the denoiser was trained with {read['reading']}"
         raise NodeflowError("NF211", what, fix=fix)
+    if said.get("reference") and read.get("family") not in (None, *LOOKING):
+        what = f"a model of the family {read['family']} does not look at pictures"
+        raise NodeflowError("NF211", what, fix="choose a Flux Kontext model, or use another way to show the picture")
 
 
 def named_layers(text: str) -> list[str]:
@@ -111,6 +117,9 @@ def named_layers(text: str) -> list[str]:
 
 def attention_blocks(config: Mapping[str, Any]) -> list[str] | None:
     """The parts of a network that have self-attention, by their published names; None = unknown."""
+    stacks = {"transformer_blocks": "num_layers", "single_transformer_blocks": "num_single_layers"}
+    if str(config.get("_class_name")).startswith(("SD3", "Flux")):
+        return [f"{name}.{i}" for name, key in stacks.items() for i in range(config.get(key) or 0)]
     kinds = {side: config.get(f"{side}_block_types") for side in ("down", "up")}
     middles = {
         "UNet2DConditionModel": "CrossAttn" in str(config.get("mid_block_type", "UNetMidBlock2DCrossAttn")),

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from nodeflow import Conditioning, NodeflowError, Range, Run, Text, TextEncoder, node
+from nodeflow import Conditioning, Latent, NodeflowError, Range, Run, Text, TextEncoder, node
 
 
 def _facts(text_encoder: dict[str, Any] | None, **_: Any) -> dict[str, Any]:
@@ -83,6 +83,23 @@ def sizes(
     from nodeflow.diffusion.calling.unet import told_sizes
 
     return told_sizes(conditioning, (height, width), (top, left), (target_height, target_width), score)
+
+
+def _looking(conditioning: dict[str, Any] | None, **_: Any) -> dict[str, Any]:
+    return {"conditioning": {**(conditioning or {}), "reference": True}}
+
+
+@node("text/reference", title="Show reference picture", describe=_looking)
+def reference(conditioning: Conditioning, latent: Latent) -> Conditioning:
+    """Let the denoiser look at a picture while it paints another: Flux Kontext, which edits it as the text says.
+
+    Args:
+        conditioning: The text.
+        latent: The picture, encoded by the model's autoencoder; it may be of another size than the one painted.
+    """
+    from dataclasses import replace
+
+    return replace(conditioning, more={**conditioning.more, "reference": latent.data})
 
 
 @node("text/class", title="Class")

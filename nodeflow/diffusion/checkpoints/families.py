@@ -146,7 +146,8 @@ FAMILIES: tuple[Family, ...] = (
             ("text_encoder", "text_encoder_2", "text_encoder_3"), "sd3", "last", ("text_encoder_3",),
             ("joint_attention_dim",),
         ),
-        scheduler={**_FLOW, "shift": 3.0}, pipeline="StableDiffusion3Pipeline",
+        tasks={"paint": (1, 0), "inpaint": (2, 1)}, scheduler={**_FLOW, "shift": 3.0},
+        pipeline="StableDiffusion3Pipeline",
     ),
     Family(
         "flux", ("FluxTransformer2DModel",), width="joint_attention_dim",
