@@ -47,7 +47,7 @@ def ask(net: Any, question: Question) -> Tensor:
         torch.cat(ids).to(question.x.device),
         torch.zeros(told.states.shape[1], 3, device=question.x.device),
         guidance=told.more.get("guidance"),
-        **question.changes(net),
+        **question.inside(net),
     )
     return unpacked(said[:, : rows * columns], rows, columns)
 

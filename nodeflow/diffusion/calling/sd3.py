@@ -18,7 +18,7 @@ def ask(net: Any, question: Question) -> Tensor:
         NodeflowError: NF414, the conditioning has no pooled text.
     """
     told = pooled_text(question.conditioning)
-    return net(question.x, told.states, told.pooled, question.t, **question.changes(net))
+    return net(question.x, told.states, told.pooled, question.t, **question.inside(net))
 
 
 def pooled_text(told: Conditioning | None) -> Conditioning:
