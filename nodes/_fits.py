@@ -6,6 +6,7 @@ reads them from configs; None = unknown, and what is unknown is not refused.
 
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
+from pathlib import Path as FilePath
 from typing import Any
 
 from nodeflow import NodeflowError
@@ -55,6 +56,25 @@ def guides(guide: Facts, denoiser: Facts) -> None:
     if need and task and need != task:
         what = f"the guidance is for models that {need}, this one was trained to {task}"
         raise NodeflowError("NF211", what, where="guide", fix="choose another guidance, or another model")
+
+
+def fit_adapter(file: FilePath, denoiser: Facts, text_encoder: Facts) -> None:
+    """Refuse a LoRA or a learnt word that was made for models of another family.
+
+    Raises:
+        NodeflowError: NF211, saying which models it fits; and as reading the file's header raises.
+    """
+    from nodeflow.diffusion.adapters.fits import states_read, word_width
+    from nodeflow.diffusion.checkpoints.families import read_by
+
+    have, need = (denoiser or {}).get("states"), states_read(file)
+    if have and need and have != need:
+        what = f"this LoRA is for {read_by(need)}, and this model is {(denoiser or {}).get('family')}, reading {have}"
+        raise NodeflowError("NF211", what, where="path", fix=f"choose a LoRA for {read_by(have)}")
+    have, need = (text_encoder or {}).get("width"), word_width(file)
+    if have and need and have != need:
+        what = f"this word was learnt by text encoders {need} wide, and this model's is {have} wide"
+        raise NodeflowError("NF211", what, where="path", fix=f"choose a word for {read_by(have)}")
 
 
 def require_media(autoencoder: Facts, media: str) -> None:

@@ -1,12 +1,13 @@
 """Models: their parts, as handles that borrow weights while they are used."""
 
+from pathlib import Path as System
 from typing import Annotated, Any, Literal, NamedTuple
 
 from nodeflow import Autoencoder, Denoiser, Path, Range, SchedulerConfig, TextEncoder, node
 from nodeflow.diffusion.checkpoints.families import FAMILIES, known, text_width
 from nodeflow.models import open_model
 
-from ._fits import attention_blocks
+from ._fits import attention_blocks, fit_adapter
 
 
 class Parts(NamedTuple):
@@ -106,8 +107,13 @@ def _adapter(path: str) -> str:
 
 
 def _kept(
-    denoiser: dict[str, Any] | None = None, text_encoder: dict[str, Any] | None = None, **_: Any
+    denoiser: dict[str, Any] | None = None,
+    text_encoder: dict[str, Any] | None = None,
+    path: str | None = None,
+    **_: Any,
 ) -> dict[str, Any]:
+    if path and (file := System(path).expanduser()).is_file():
+        fit_adapter(file, denoiser, text_encoder)
     return {"denoiser": denoiser or {}, "text_encoder": text_encoder or {}}
 
 

@@ -56,6 +56,7 @@ class Family:
         patch: So many cells of a latent along an edge are one token, whose channels the denoiser counts; 1 where it
             does that itself.
         width: The key of the configuration that says how wide the text states are.
+        states: How wide they are in its published models.
         size: (width, height) in pixels that it was trained for where the configuration does not say.
         guidance: What a guidance number means: a scale of classifier-free guidance, or a number that the denoiser is
             told ("embedded").
@@ -74,6 +75,7 @@ class Family:
     tasks: Mapping[str, tuple[int, int]] = field(default_factory=lambda: {"paint": (1, 0)})
     patch: int = 1
     width: str = "cross_attention_dim"
+    states: tuple[int, ...] = ()
     size: tuple[int, int] = (0, 0)
     guidance: Literal["classifier-free", "embedded"] = "classifier-free"
     scheduler: Mapping[str, Any] = field(default_factory=dict)
@@ -126,19 +128,19 @@ FAMILIES: tuple[Family, ...] = (
     Family("ldm", ("UNet2DModel",), ("AutoencoderKL",), pipeline="DDPMPipeline"),
     Family(
         "sdxl-refiner", _UNET, when=_XL, lacks=("text_encoder",), texts=Texts(("text_encoder_2",), "sdxl-refiner"),
-        tasks=_REPAINTS, scheduler=_EULER, pipeline="StableDiffusionXLImg2ImgPipeline",
+        tasks=_REPAINTS, states=(1280,), scheduler=_EULER, pipeline="StableDiffusionXLImg2ImgPipeline",
     ),
     Family(
         "sdxl", _UNET, when=_XL, texts=Texts(("text_encoder", "text_encoder_2"), "sdxl", "sum"), tasks=_REPAINTS,
-        scheduler=_EULER, pipeline="StableDiffusionXLPipeline",
+        states=(2048,), scheduler=_EULER, pipeline="StableDiffusionXLPipeline",
     ),
     Family(
         "sd2", _UNET, ("AutoencoderKL", ""), when={"addition_embed_type": (None,), "use_linear_projection": (True,)},
-        texts=Texts(), tasks=_REPAINTS, scheduler=_PNDM, pipeline="StableDiffusionPipeline",
+        texts=Texts(), tasks=_REPAINTS, states=(1024,), scheduler=_PNDM, pipeline="StableDiffusionPipeline",
     ),
     Family(
         "sd1", _UNET, ("AutoencoderKL", ""), when={"addition_embed_type": (None,)}, texts=Texts(), tasks=_REPAINTS,
-        scheduler=_PNDM, pipeline="StableDiffusionPipeline",
+        states=(768,), scheduler=_PNDM, pipeline="StableDiffusionPipeline",
     ),
     Family(
         "sd3", ("SD3Transformer2DModel",), width="joint_attention_dim",
@@ -164,6 +166,12 @@ TEXT_ENCODERS = tuple(dict.fromkeys(name for one in FAMILIES if one.texts for na
 def known(name: str) -> Family | None:
     """The family of this name."""
     return next((family for family in FAMILIES if family.name == name), None)
+
+
+def read_by(width: int) -> str:
+    """The families whose published models attend to text states of this width, in words."""
+    names = [family.name for family in FAMILIES if width in family.states]
+    return f"models of {' and '.join(names)} (text states {width} wide)" if names else f"text states {width} wide"
 
 
 def recognised(kind: str, config: Mapping[str, Any], components: Mapping[str, str]) -> Family:
