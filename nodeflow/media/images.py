@@ -62,6 +62,26 @@ def read(path: str | os.PathLike[str]) -> tuple[np.ndarray, np.ndarray | None]:
     return np.ascontiguousarray(rgba[..., :3]), (np.ascontiguousarray(rgba[..., 3]) if has_alpha else None)
 
 
+def read_levels(path: str | os.PathLike[str]) -> np.ndarray:
+    """One number a pixel at the file's own precision, as maps of depth have it: 8 or 16 bit, or floating point.
+
+    Colours become brightness; transparency is not read.
+
+    Returns:
+        [H, W] float32 in the file's own units: 0..255, 0..65535, or whatever a floating-point TIFF holds.
+
+    Raises:
+        NodeflowError: As `read`.
+    """
+    import numpy as np
+    from PIL import ImageOps
+
+    with _opened(path) as picture:
+        upright = ImageOps.exif_transpose(picture)
+        levels = upright if upright.mode[0] in "IF" else upright.convert("L")
+        return np.array(levels, dtype=np.float32)
+
+
 def write(path: str | os.PathLike[str], pixels: np.ndarray, *, graph: str | None = None, quality: int = 95) -> None:
     """Write [H, W, 3] or [H, W, 4] uint8 as PNG, WebP or JPEG, by the name's ending.
 
