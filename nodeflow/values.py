@@ -291,12 +291,14 @@ class Weights(Value):
     """A handle on a network whose weights are borrowed while used: `with run.weights(handle) as net`.
 
     Args:
-        folder: Where its `config.json` and weights are.
+        folder: Where its `config.json` and weights are, or the single file that has them.
         kind: The network's class name.
         config: The published configuration.
         digest: Identifies the weight files' content.
         dtype: "float32", "float16" or "bfloat16".
         variant: The variant of the files, such as "fp16"; empty = plain.
+        part: Which part of a single file it is, and how names there are read: "map@prefix", see
+            `nodeflow.diffusion.checkpoints.originals`; empty = `folder` is a folder.
         patches: Changes to the weights, applied in order.
     """
 
@@ -306,6 +308,7 @@ class Weights(Value):
     digest: str
     dtype: str = "float32"
     variant: str = ""
+    part: str = ""
     patches: tuple[Patch, ...] = ()
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 
 from nodeflow.errors import NodeflowError
 
+from ..models.stored import StoredLayer
 from . import names
 
 _SHOWN = 3
@@ -78,13 +80,22 @@ def apply(net: nn.Module, found: Mapping[str, Update], strength: float) -> None:
         NodeflowError: NF407, an update has another shape than its layer.
     """
     for name, update in found.items():
-        weight: Any = net.get_submodule(name).weight
+        layer: Any = net.get_submodule(name)
+        weight: Any = layer.weight
         delta = update.delta()
         if delta.numel() != weight.numel() or len(delta) != len(weight):
             what = f"the update of {name} is {list(delta.shape)}, the layer {list(weight.shape)}"
             raise NodeflowError("NF407", what, fix="use an adapter made for this model")
+        if isinstance(layer, StoredLayer):
+            layer.change(partial(_added, update=update, strength=strength))
+            continue
         changed = weight.float() + strength * delta.view(weight.shape).to(weight.device)
         weight.copy_(changed.to(weight.dtype))
+
+
+def _added(weight: Tensor, update: Update, strength: float) -> Tensor:
+    """A weight with an update; the factors stay small, the sum is made anew at every use of a stored weight."""
+    return weight + strength * update.delta().view(weight.shape).to(weight)
 
 
 def _refuse(layers: Iterable[str], why: str, where: str) -> None:

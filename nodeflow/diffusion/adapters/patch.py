@@ -94,7 +94,7 @@ def apply(net: nn.Module, patch: Patch) -> None:
     Raises:
         NodeflowError: NF402 the file has changed since the handle was made; NF407 it does not fit the network.
     """
-    from ..checkpoints.load import read_stored
+    from ..checkpoints.reading import read_stored
     from . import embedding, lora
 
     file = Path(patch.path)

@@ -234,21 +234,3 @@ def require_fit(family: Family, denoiser: Mapping[str, Any], configs: Sequence[M
 def _autoencoder(components: Mapping[str, str]) -> str:
     """The class name of a model's autoencoder; empty = it has none."""
     return next((components[name] for name in AUTOENCODERS if name in components), "")
-
-
-def describe_keys(names: list[str]) -> tuple[str, bool]:
-    """What a single file is, by the names in it.
-
-    Returns:
-        In words, and whether it is a whole model in the original, one-file form.
-    """
-    marks = (
-        ("model.diffusion_model.", "a whole model in one file", True),
-        ("lora_", "a LoRA", False), (".lora", "a LoRA", False),
-        ("controlnet_cond_embedding", "a ControlNet", False), ("control_model.", "a ControlNet", False),
-        ("text_model.encoder", "a text encoder", False), ("first_stage_model.", "an autoencoder", False),
-        ("decoder.mid", "an autoencoder", False), ("decoder.up", "an autoencoder", False),
-        ("down_blocks.", "a denoiser alone", False), ("double_blocks.", "a denoiser alone", False),
-    )  # fmt: skip
-    return next(((words, whole) for mark, words, whole in marks if any(mark in name for name in names)),
-                ("no model that we know", False))  # fmt: skip

@@ -178,5 +178,5 @@ def _pickles(path: Path) -> NodeflowError:
         "NF405",
         "the weights are pickles, and pickles can run code",
         where=str(path),
-        fix="save them as safetensors with the tool that made them",
+        fix="convert it with nodeflow models convert",
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -14,10 +14,12 @@ from nodeflow.values import Autoencoder, Denoiser, SchedulerConfig, TextEncoder,
 
 from . import families, hub, spaces
 from .files import STEMS, weight_files
-from .headers import read_header
-from .identity import digest
+from .headers import TensorInfo, read_header
+from .identity import part_digest
 from .layout import SCHEDULER_CONFIG, Component, Layout, read_layout
 from .locate import local_folder
+from .originals import sources
+from .single import read_single
 
 T = TypeVar("T")
 W = TypeVar("W", bound=Weights)
@@ -63,7 +65,7 @@ def open_model(
     """Find a model and describe its parts from configurations and headers; milliseconds when it is on this machine.
 
     Args:
-        model: A folder in the diffusers layout, the name of a folder inside `search_folders`, or "org/name" on the
+        model: A folder in the diffusers layout, a single file, the name of a folder inside `search_folders`, or "org/name" on the
             Hub, tried in this order.
         variant: Preferred variant of the weights, such as "fp16"; components without it come plain.
         dtype: Number format that the handles ask for; "auto" leaves it to the device.
@@ -141,13 +143,7 @@ def facts(model: str, *, variant: str = "", search_folders: Iterable[Path] = ())
         NodeflowError: As `open_model`.
     """
     parts = open_model(model, variant=variant, search_folders=search_folders, download=False)
-    tensors = [
-        tensor
-        for network in parts.networks
-        if network.folder
-        for path in files_of(network)
-        for tensor in read_header(path).tensors.values()
-    ]
+    tensors = [tensor for network in parts.networks if network.folder for tensor in tensors_of(network)]
     space = parts.denoiser.space
     return {
         "family": parts.family,
@@ -171,12 +167,44 @@ def files_of(handle: Weights) -> tuple[Path, ...]:
     Raises:
         NodeflowError: NF401, NF402, NF405: they are missing, or an index is corrupt, or they are pickles.
     """
+    if handle.part:
+        return (Path(handle.folder),)
     stem = STEMS["transformers" if isinstance(handle, TextEncoder) else "diffusers"]
     return weight_files(Path(handle.folder), stem, handle.variant)[0]
 
 
+def tensors_of(handle: Weights) -> list[TensorInfo]:
+    """The tensors of a handle's network, as its files have them.
+
+    Raises:
+        NodeflowError: As `files_of` and `read_header`.
+    """
+    headers = [read_header(path) for path in files_of(handle)]
+    if not handle.part:
+        return [tensor for header in headers for tensor in header.tensors.values()]
+    tensors = headers[0].tensors
+    found = sources(handle.part, {name: tensor.shape for name, tensor in tensors.items()})
+    return [tensors[name] for name in {source.name for source in found.values()}]
+
+
 def _open(folder: Path, variant: str, dtype: str) -> ModelParts:
-    layout = read_layout(folder)
+    return _described(read_single((folder,)) if folder.is_file() else read_layout(folder), variant, dtype)
+
+
+def open_files(files: Sequence[Path], *, dtype: str = "auto") -> ModelParts:
+    """Describe a model whose parts are in several files, as `open_model` does one.
+
+    Args:
+        files: The denoiser's, or a whole model's, then those of other parts, which take the place of its own.
+        dtype: As for `open_model`.
+
+    Raises:
+        NodeflowError: As `open_model`; NF404, the files do not make a model, or one is no part of it.
+    """
+    return _described(read_single(files), "", dtype)
+
+
+def _described(layout: Layout, variant: str, dtype: str) -> ModelParts:
     place = _denoiser(layout)
     read = _read_all(layout, (place, *families.AUTOENCODERS, *families.TEXT_ENCODERS), variant, dtype)
     denoiser = read[place]
@@ -187,7 +215,7 @@ def _open(folder: Path, variant: str, dtype: str) -> ModelParts:
     space = autoencoder.space
     scheduler = layout.components["scheduler"]
     return ModelParts(
-        folder=folder,
+        folder=layout.folder,
         denoiser=Denoiser(
             **denoiser,
             space=space,
@@ -208,7 +236,7 @@ def _levels(family: families.Family) -> dict[str, str]:
 
 def _autoencoder(read: Mapping[str, Any]) -> Autoencoder:
     handle = Autoencoder(**read)
-    space = spaces.latent_space(handle.config, digest(files_of(handle), timed=False))
+    space = spaces.latent_space(handle.config, part_digest(files_of(handle), handle.part, timed=False))
     return replace(handle, space=space, media="audio" if handle.kind in families.SOUND else "image")
 
 
@@ -260,14 +288,16 @@ def _read_all(layout: Layout, names: Iterable[str], variant: str, dtype: str) ->
 
 def _read(component: Component, variant: str, dtype: str) -> dict[str, Any]:
     config = component.config()
-    files, found = weight_files(component.folder, component.stem, variant)
+    single = ((component.folder,), "")
+    files, found = single if component.part else weight_files(component.folder, component.stem, variant)
     return {
         "folder": str(component.folder),
         "kind": component.kind,
         "config": config,
-        "digest": digest(files),
+        "digest": part_digest(files, component.part),
         "dtype": dtype,
         "variant": found,
+        "part": component.part,
     }
 
 

@@ -1,4 +1,4 @@
-"""What a safetensors file holds, read from its header: names, shapes, number formats, places.
+"""What a safetensors file holds, read from its header: names, shapes, number formats, places. GGUF files: see `gguf`.
 
 The file is a little-endian u64 n, then n bytes of JSON `{name: {dtype, shape, data_offsets}}`, then the data
 (https://huggingface.co/docs/safetensors). The header is small and is checked whole before anybody maps the data:
@@ -35,7 +35,7 @@ class TensorInfo:
     """A tensor in a file.
 
     Args:
-        dtype: A key of `ITEM_BITS`.
+        dtype: A key of `ITEM_BITS`, or of `gguf.BLOCKS`.
         shape: Its sizes.
         start: Its first byte, counted from the begin of the file.
         end: The byte after its last.
@@ -49,7 +49,7 @@ class TensorInfo:
 
 @dataclass(frozen=True)
 class Header:
-    """The checked header of a safetensors file.
+    """The checked header of a weights file.
 
     Args:
         tensors: By name, in the order of the data.
@@ -61,7 +61,7 @@ class Header:
 
 
 def read_header(path: Path) -> Header:
-    """Read and check the header of a safetensors file; the data is not read.
+    """Read and check the header of a safetensors or GGUF file; the data is not read.
 
     Raises:
         NodeflowError: NF401 there is no such file; NF402 it is cut or its header contradicts itself; NF403 it is
@@ -71,6 +71,8 @@ def read_header(path: Path) -> Header:
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             start = file.read(9)
+            if start.startswith(b"GGUF"):
+                return _read_gguf(path)
             length = int.from_bytes(start[:8], "little")
             if length > MAX_HEADER_BYTES:
                 _refuse_stranger(path, start + file.read(64), length)
@@ -85,6 +87,12 @@ def read_header(path: Path) -> Header:
     except OSError as error:
         raise NodeflowError("NF107", error.strerror or str(error), where=str(path)) from error
     return _parse(path, data, size)
+
+
+def _read_gguf(path: Path) -> Header:
+    from .gguf import read_gguf  # which stands on this module
+
+    return read_gguf(path)
 
 
 def _parse(path: Path, data: bytes, size: int) -> Header:
@@ -134,7 +142,7 @@ def _refuse_stranger(path: Path, start: bytes, length: int) -> None:
             "NF405",
             "this file is a pickle, and pickles can run code",
             where=str(path),
-            fix="save it as safetensors with the tool that made it",
+            fix="convert it with nodeflow models convert",
         )
     if start.startswith(b"version "):
         raise NodeflowError(
@@ -142,8 +150,6 @@ def _refuse_stranger(path: Path, start: bytes, length: int) -> None:
         )
     if start.lstrip().startswith((b"<", b"{")) and length:
         raise _not_a_model(path, "a web page or a text")
-    if start.startswith(b"GGUF"):
-        raise _not_a_model(path, "GGUF, not safetensors")
     if length:
         raise _not_a_model(path, f"its header would be {length:,} bytes long")
 

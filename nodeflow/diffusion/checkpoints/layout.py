@@ -29,12 +29,16 @@ class Component:
     Args:
         library: "diffusers" or "transformers", or what else the index says.
         kind: The class name.
-        folder: Where its files are.
+        folder: Where its files are, or the single file it is in.
+        part: Which part of a single file; see `Weights.part`.
+        given: Its configuration, where no file says it.
     """
 
     library: str
     kind: str
     folder: Path
+    part: str = ""
+    given: Mapping[str, Any] | None = None
 
     @property
     def stem(self) -> str:
@@ -47,6 +51,8 @@ class Component:
         Raises:
             NodeflowError: NF401 missing, NF402 corrupt.
         """
+        if self.given is not None:
+            return dict(self.given)
         return read_json(self.folder / (SCHEDULER_CONFIG if "Scheduler" in self.kind else "config.json"))
 
 

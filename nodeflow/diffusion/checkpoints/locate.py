@@ -9,34 +9,33 @@ from pathlib import Path
 
 from nodeflow.errors import NodeflowError
 
-from .families import describe_keys
-from .headers import read_header
 from .layout import INDEX
 
 _HUB_NAME = re.compile(r"[A-Za-z0-9_][\w.-]{0,95}/[A-Za-z0-9_][\w.-]{0,95}", re.ASCII)
+ENDINGS = (".safetensors", ".gguf")
+"""Of files that may be models."""
 _PLAIN_NAME = re.compile(r"\w[\w.-]{0,95}")
 
 
 def local_folder(model: str, search_folders: Iterable[Path]) -> Path | None:
-    """The folder of a model on this machine; None for a name on the Hub.
+    """The folder or the file of a model on this machine; None for a name on the Hub.
 
     Args:
         model: A path, the name of a folder inside `search_folders`, or "organisation/name".
         search_folders: Where models with a plain name are.
 
     Raises:
-        NodeflowError: NF401 there is no such model; NF404 or NF406, and what `read_header` raises, for a file.
+        NodeflowError: NF401, there is no such model.
     """
     path = os.path.expanduser(model)
-    if os.path.isdir(path):
+    if os.path.isdir(path) or os.path.isfile(path):
         return Path(path)
-    if os.path.isfile(path):
-        raise _single_file(Path(path))
     searched = list(search_folders)
     if _PLAIN_NAME.fullmatch(model):
         for folder in searched:
-            if (folder / model).is_dir():
-                return folder / model
+            for place in (folder / model, *(folder / f"{model}{ending}" for ending in ENDINGS)):
+                if place.exists():
+                    return place
     if _HUB_NAME.fullmatch(model):
         return None
     known = sorted({index.parent.name for folder in searched for index in folder.glob(f"*/{INDEX}")})
@@ -46,12 +45,3 @@ def local_folder(model: str, search_folders: Iterable[Path]) -> Path | None:
         f"there is no model {model[:60]!r}" if model else "no model is chosen",
         fix=f"give a folder, or organisation/name of the Hub{here}",
     )
-
-
-def _single_file(path: Path) -> NodeflowError:
-    what, whole = describe_keys(list(read_header(path).tensors))
-    if whole:
-        fix = f"choose the folder of the same model that holds {INDEX}"
-        return NodeflowError("NF406", f"this is {what}, a form that is not supported", where=str(path), fix=fix)
-    fix = f"choose a folder that holds {INDEX}"
-    return NodeflowError("NF404", f"this is {what}, not a whole model", where=str(path), fix=fix)

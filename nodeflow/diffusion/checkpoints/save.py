@@ -66,7 +66,7 @@ def save_again(folder: Path, handle: Weights, dtype: str = "float32") -> None:
 
 def saved_handle(handle: W, folder: Path) -> W:
     """The handle of a network that `save_network` wrote, otherwise like another handle."""
-    fresh = replace(handle, folder=str(folder), variant="", patches=(), digest="")
+    fresh = replace(handle, folder=str(folder), variant="", part="", patches=(), digest="")
     return replace(fresh, digest=digest(files_of(fresh)))
 
 

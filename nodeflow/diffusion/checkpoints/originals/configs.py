@@ -1,0 +1,227 @@
+"""A network's published configuration, told from the shapes of its tensors in the original names.
+
+What shapes cannot tell (heads, activations, scales) is the same for all models of a family and stands here as data.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from nodeflow.errors import NodeflowError
+
+from .rules import Shapes
+from .unets import layers
+
+Config = dict[str, Any]
+_HEAD = 64
+"""Channels of a head in SD 2, SDXL, SD 3 and OpenCLIP."""
+SCALES: Mapping[str, Mapping[str, Any]] = {
+    "sd1": {"scaling_factor": 0.18215, "sample_size": 512},
+    "sd2": {"scaling_factor": 0.18215, "sample_size": 768},
+    "sdxl": {"scaling_factor": 0.13025, "sample_size": 1024},
+    "sdxl-refiner": {"scaling_factor": 0.13025, "sample_size": 1024},
+    "sd3": {"scaling_factor": 1.5305, "shift_factor": 0.0609, "sample_size": 1024},
+    "flux": {"scaling_factor": 0.3611, "shift_factor": 0.1159, "sample_size": 1024},
+}
+"""What brings the latents of a family's autoencoder to unit variance."""
+
+
+def unet(shapes: Shapes, family: str, prediction: str = "") -> Config:
+    """Of a `UNet2DConditionModel`."""
+    levels, count = layers(shapes)
+    firsts = [1 + level * (count + 1) for level in range(levels)]
+    widths = [_shape(shapes, f"input_blocks.{block}.0.in_layers.2.weight")[0] for block in firsts]
+    depths = [_depth(shapes, f"input_blocks.{block}.1.") for block in firsts]
+    middle = _depth(shapes, "middle_block.1.")
+    kinds = ["CrossAttnDownBlock2D" if depth else "DownBlock2D" for depth in depths]
+    linear = len(shapes.get("middle_block.1.proj_in.weight", ())) == 2
+    config: Config = {
+        "in_channels": _shape(shapes, "input_blocks.0.0.weight")[1],
+        "out_channels": _shape(shapes, "out.2.weight")[0],
+        "block_out_channels": widths,
+        "layers_per_block": count,
+        "down_block_types": kinds,
+        "up_block_types": [kind.replace("Down", "Up") for kind in reversed(kinds)],
+        "cross_attention_dim": _shape(shapes, "middle_block.1.transformer_blocks.0.attn2.to_k.weight")[1],
+        "transformer_layers_per_block": _depths(depths, middle),
+        "attention_head_dim": [max(1, width // _HEAD) for width in widths] if linear else 8,
+        "use_linear_projection": linear,
+        "sample_size": _SAMPLES.get((family, prediction), _SAMPLES.get((family, ""), 64)),
+    }
+    if "label_emb.0.0.weight" in shapes:
+        width = _shape(shapes, "label_emb.0.0.weight")[1]
+        config |= {"addition_embed_type": "text_time", "addition_time_embed_dim": 256}
+        config["projection_class_embeddings_input_dim"] = width
+    return config | ({"upcast_attention": True} if family == "sd2" else {})
+
+
+_SAMPLES = {("sd1", ""): 64, ("sd2", ""): 64, ("sd2", "v_prediction"): 96, ("sdxl", ""): 128, ("sdxl-refiner", ""): 128}
+"""Side of the latents that a family was trained on."""
+
+
+def _depths(depths: list[int], middle: int) -> int | list[int]:
+    """Transformer layers by level, one number where all agree; the last level's is also that of the middle."""
+    if {depth for depth in depths if depth} | {middle} == {middle}:
+        return middle
+    return [depth or 1 for depth in depths[:-1]] + [depths[-1] or middle]
+
+
+def autoencoder(shapes: Shapes, family: str) -> Config:
+    """Of an `AutoencoderKL`."""
+    levels = _count(shapes, "encoder.down.")
+    widths = [_shape(shapes, f"encoder.down.{level}.block.0.conv1.weight")[0] for level in range(levels)]
+    quant = "quant_conv.weight" in shapes
+    return {
+        "in_channels": _shape(shapes, "encoder.conv_in.weight")[1],
+        "out_channels": _shape(shapes, "decoder.conv_out.weight")[0],
+        "latent_channels": _shape(shapes, "decoder.conv_in.weight")[1],
+        "block_out_channels": widths,
+        "layers_per_block": _count(shapes, "encoder.down.0.block."),
+        "down_block_types": ["DownEncoderBlock2D"] * levels,
+        "up_block_types": ["UpDecoderBlock2D"] * levels,
+        "use_quant_conv": quant,
+        "use_post_quant_conv": quant,
+        **SCALES.get(family, SCALES["sd1"]),
+    }
+
+
+def clip(shapes: Shapes, family: str, activation: str = "quick_gelu") -> Config:
+    """Of a CLIP text encoder under transformers' names."""
+    root = "text_model." if any(name.startswith("text_model.") for name in shapes) else ""
+    vocabulary, width = _shape(shapes, f"{root}embeddings.token_embedding.weight")
+    return {
+        "vocab_size": vocabulary,
+        "hidden_size": width,
+        "intermediate_size": _shape(shapes, f"{root}encoder.layers.0.mlp.fc1.weight")[0],
+        "num_hidden_layers": _count(shapes, f"{root}encoder.layers."),
+        "num_attention_heads": max(1, width // _HEAD),
+        "max_position_embeddings": _shape(shapes, f"{root}embeddings.position_embedding.weight")[0],
+        "projection_dim": shapes.get("text_projection.weight", (width,))[0],
+        "hidden_act": activation,
+        "eos_token_id": vocabulary - 1,
+    }
+
+
+def clip_gelu(shapes: Shapes, family: str) -> Config:
+    """Of OpenCLIP's text encoder under transformers' names, as Stable Diffusion 3 has it."""
+    return clip(shapes, family, "gelu")
+
+
+def open_clip(shapes: Shapes, family: str, skip: int = 0) -> Config:
+    """Of OpenCLIP's text encoder under its own names.
+
+    Args:
+        skip: How many of its last layers are left out.
+    """
+    vocabulary, width = _shape(shapes, "token_embedding.weight")
+    return {
+        "vocab_size": vocabulary,
+        "hidden_size": width,
+        "intermediate_size": _shape(shapes, "transformer.resblocks.0.mlp.c_fc.weight")[0],
+        "num_hidden_layers": _count(shapes, "transformer.resblocks.") - skip,
+        "num_attention_heads": max(1, width // _HEAD),
+        "max_position_embeddings": _shape(shapes, "positional_embedding")[0],
+        "projection_dim": shapes.get("text_projection", (width, width))[1],
+        "hidden_act": "gelu",
+        "eos_token_id": vocabulary - 1,
+    }
+
+
+def open_clip_penultimate(shapes: Shapes, family: str) -> Config:
+    """As `open_clip`, without the last layer."""
+    return open_clip(shapes, family, skip=1)
+
+
+def t5(shapes: Shapes, family: str) -> Config:
+    """Of a `T5EncoderModel`, under transformers' names or those of GGUF files."""
+    gguf = "token_embd.weight" in shapes
+    first = "enc.blk.0." if gguf else "encoder.block.0.layer."
+    names = ("attn_q", "attn_rel_b", "ffn_gate") if gguf else (
+        "0.SelfAttention.q", "0.SelfAttention.relative_attention_bias", "1.DenseReluDense.wi_0")  # fmt: skip
+    query, distances, gate = (_shape(shapes, f"{first}{name}.weight") for name in names)
+    vocabulary, width = _shape(shapes, "token_embd.weight" if gguf else "shared.weight")
+    return {
+        "vocab_size": vocabulary,
+        "d_model": width,
+        "d_kv": query[0] // distances[1],
+        "d_ff": gate[0],
+        "num_layers": _count(shapes, "enc.blk." if gguf else "encoder.block."),
+        "num_heads": distances[1],
+        "relative_attention_num_buckets": distances[0],
+        "feed_forward_proj": "gated-gelu",
+    }
+
+
+def sd3(shapes: Shapes, family: str) -> Config:
+    """Of an `SD3Transformer2DModel`."""
+    width, channels, patch, _ = _shape(shapes, "x_embedder.proj.weight")
+    dual = {int(name.split(".")[1]) for name in shapes if name.endswith(".x_block.attn2.qkv.weight")}
+    normed = "joint_blocks.0.x_block.attn.ln_q.weight" in shapes
+    return {
+        "sample_size": 128,
+        "patch_size": patch,
+        "in_channels": channels,
+        "out_channels": _shape(shapes, "final_layer.linear.weight")[0] // patch**2,
+        "num_layers": _count(shapes, "joint_blocks."),
+        "attention_head_dim": _HEAD,
+        "num_attention_heads": width // _HEAD,
+        "joint_attention_dim": _shape(shapes, "context_embedder.weight")[1],
+        "caption_projection_dim": width,
+        "pooled_projection_dim": _shape(shapes, "y_embedder.mlp.0.weight")[1],
+        "pos_embed_max_size": math.isqrt(_shape(shapes, "pos_embed")[1]),
+        "dual_attention_layers": sorted(dual),
+        "qk_norm": "rms_norm" if normed else None,
+    }
+
+
+def flux(shapes: Shapes, family: str) -> Config:
+    """Of a `FluxTransformer2DModel`."""
+    width, channels = _shape(shapes, "img_in.weight")
+    (head,) = _shape(shapes, "double_blocks.0.img_attn.norm.query_norm.scale")
+    out = _shape(shapes, "final_layer.linear.weight")[0]
+    return {
+        "patch_size": 1,
+        "in_channels": channels,
+        "out_channels": None if out == channels else out,
+        "num_layers": _count(shapes, "double_blocks."),
+        "num_single_layers": _count(shapes, "single_blocks."),
+        "attention_head_dim": head,
+        "num_attention_heads": width // head,
+        "joint_attention_dim": _shape(shapes, "txt_in.weight")[1],
+        "pooled_projection_dim": _shape(shapes, "vector_in.in_layer.weight")[1],
+        "guidance_embeds": "guidance_in.in_layer.weight" in shapes,
+        "axes_dims_rope": [head // 8, 7 * head // 16, 7 * head // 16],
+    }
+
+
+CONFIGS: Mapping[str, Callable[[Shapes, str], Config]] = {
+    "ldm-unet": unet,
+    "ldm-vae": autoencoder,
+    "clip": clip,
+    "clip-gelu": clip_gelu,
+    "open-clip": open_clip,
+    "open-clip-penultimate": open_clip_penultimate,
+    "t5": t5,
+    "sd3": sd3,
+    "flux": flux,
+}
+"""By name: (shapes of a part under its own names, family) -> configuration."""
+
+
+def _shape(shapes: Shapes, name: str) -> tuple[int, ...]:
+    if name not in shapes or 0 in shapes[name]:
+        raise NodeflowError("NF402", f"the tensor {name!r} is missing or empty", fix="download the file again")
+    return tuple(shapes[name])
+
+
+def _count(shapes: Shapes, begins: str) -> int:
+    """How many numbered things begin so."""
+    place = begins.count(".")
+    numbers = {name.split(".")[place] for name in shapes if name.startswith(begins)}
+    return len({number for number in numbers if number.isdecimal()})
+
+
+def _depth(shapes: Shapes, begins: str) -> int:
+    return _count(shapes, f"{begins}transformer_blocks.")

@@ -1,0 +1,122 @@
+"""Tables of name beginnings, and how a file's names become the published ones by them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import NamedTuple
+
+from nodeflow.errors import NodeflowError
+
+Shapes = Mapping[str, tuple[int, ...]]
+_NUMBER = r"(\d+)"
+
+
+class Source(NamedTuple):
+    """What of a file becomes a published tensor.
+
+    Args:
+        name: In the file.
+        start: The first row that is taken.
+        rows: How many; 0 = all.
+        change: What happens to it then: "" nothing; "transposed"; "swapped": its halves change places; "matrix": a
+            1×1 convolution becomes a matrix.
+    """
+
+    name: str
+    start: int = 0
+    rows: int = 0
+    change: str = ""
+
+
+class Rule(NamedTuple):
+    """One row of a table.
+
+    Args:
+        begins: What a name begins with; # stands for a number.
+        becomes: What stands there among the published names, the numbers in their order; several names split the
+            tensor along its first axis; none leaves it out.
+        change: As in `Source`.
+        rows: How many rows each of several gets, 0 = the rest; empty = equal shares.
+    """
+
+    begins: str
+    becomes: str | tuple[str, ...] | None
+    change: str = ""
+    rows: tuple[int, ...] = ()
+
+
+class Table(NamedTuple):
+    """A name map.
+
+    Args:
+        rules: The first that fits a name counts; names that none fits stay as they are.
+        inner: Pieces of names and what they become, after the rule.
+    """
+
+    rules: tuple[Rule, ...] = ()
+    inner: Mapping[str, str] = {}
+
+
+def renamed(shapes: Shapes, table: Table) -> dict[str, Source]:
+    """The published tensors of a file.
+
+    Args:
+        shapes: Its names and shapes.
+        table: How they are renamed.
+
+    Raises:
+        NodeflowError: NF407, two tensors claim one published name.
+    """
+    found: dict[str, Source] = {}
+    for name, shape in shapes.items():
+        for published, source in _of(name, shape, table):
+            for piece, new in table.inner.items():
+                published = published.replace(piece, new)
+            if published in found:
+                raise NodeflowError("NF407", f"both {found[published].name!r} and {name!r} would be {published!r}")
+            found[published] = source
+    return found
+
+
+def _of(name: str, shape: tuple[int, ...], table: Table) -> Iterator[tuple[str, Source]]:
+    for rule in table.rules:
+        match = _pattern(rule.begins).match(name)
+        if match is None:
+            continue
+        if rule.becomes is None:
+            return
+        names = (rule.becomes,) if isinstance(rule.becomes, str) else rule.becomes
+        rest = name[match.end() :]
+        for become, (start, rows) in zip(names, _shares(shape, len(names), rule.rows), strict=True):
+            yield _filled(become, match.groups()) + rest, Source(name, start, rows, rule.change)
+        return
+    yield name, Source(name)
+
+
+def _shares(shape: tuple[int, ...], count: int, rows: tuple[int, ...]) -> Iterator[tuple[int, int]]:
+    """(first row, rows) of each share of a tensor; all share one that has no rows, such as a scale."""
+    whole = shape[0] if shape else 1
+    if count == 1 or whole == 1:
+        yield from [(0, 0)] * count
+        return
+    left = whole - sum(rows)
+    shares = [each or left for each in rows] if rows else [whole // count] * count
+    if sum(shares) != whole or min(shares) < 1:
+        raise NodeflowError("NF407", f"a tensor of {whole} rows cannot be split into {len(shares)}")
+    start = 0
+    for share in shares:
+        yield start, share
+        start += share
+
+
+@lru_cache(maxsize=4096)
+def _pattern(begins: str) -> re.Pattern[str]:
+    return re.compile(re.escape(begins).replace(r"\#", _NUMBER))
+
+
+def _filled(become: str, numbers: tuple[str, ...]) -> str:
+    for number in numbers:
+        become = become.replace("#", number, 1)
+    return become
