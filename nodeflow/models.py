@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,13 +19,20 @@ def folders() -> list[Path]:
     return [content.folder("assets") / "models", content.user_folder("models")]
 
 
+def open_files(files: Sequence[str], *, dtype: str = "auto") -> ModelParts:
+    """The parts of a model that is in several files; see `nodeflow.diffusion.checkpoints.handles.open_files`."""
+    from .diffusion.checkpoints.handles import open_files as opened
+
+    return opened([Path(file).expanduser() for file in files], dtype=dtype)
+
+
 def open_model(
     model: str, *, variant: str = "", dtype: str = "auto", download: bool = True, missing_ok: bool = False
 ) -> ModelParts | None:
     """The parts of a model as handles, without reading weights; see `nodeflow.diffusion.checkpoints`.
 
     Args:
-        model: A folder, a name in `folders()`, or "org/name" on the Hub.
+        model: A folder, a file, a name in `folders()`, or "org/name" on the Hub.
         variant: Preferred variant of the weights.
         dtype: Number format the handles ask for.
         download: Whether to fetch what is not on this machine.

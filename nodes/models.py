@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from nodeflow import Autoencoder, Denoiser, Path, Range, SchedulerConfig, TextEncoder, node
 from nodeflow.diffusion.checkpoints.families import FAMILIES, known, text_width
-from nodeflow.models import open_model
+from nodeflow.models import open_files, open_model
 
 from ._fits import attention_blocks, fit_adapter
 
@@ -35,8 +35,10 @@ def _facts(model: str | None, variant: str | None, **_: Any) -> dict[str, Any]:
     if not model:
         return {}
     parts = open_model(model, variant=variant or "", download=False, missing_ok=True)
-    if parts is None:
-        return {}
+    return {} if parts is None else _described(parts)
+
+
+def _described(parts: Any) -> dict[str, Any]:
     space = {field: getattr(parts.denoiser.space, field) for field in ("name", "channels", "factor")}
     return {
         "denoiser": {
@@ -75,16 +77,58 @@ def load(
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = "auto",
     variant: str = "",
 ) -> Parts:
-    """Open a model: a folder in the diffusers layout, a name on the Hub, or one that came with nodeflow.
+    """Open a model: a folder, a single file, a name on the Hub, or one that came with nodeflow.
 
     Weights are read when a node first needs them, and shared by every graph that names the same files.
 
     Args:
-        model: A folder, "organisation/name", or "emoji" (pictures) or "drums" (sounds).
+        model: A folder in the diffusers layout, a .safetensors or .gguf file, "organisation/name", or "emoji" (pictures) or "drums" (sounds).
         dtype: Number format of the weights; auto chooses by device.
         variant: Preferred files, such as "fp16".
     """
     parts = open_model(model, variant=variant, dtype=dtype)
+    return Parts(parts.denoiser, parts.text_encoder, parts.autoencoder, parts.scheduler)
+
+
+def _chosen(*files: str) -> list[str]:
+    return [file for file in files if file]
+
+
+def _files_content(denoiser: str, autoencoder: str, text_encoder: str, second: str, third: str) -> list[str]:
+    parts = open_files(_chosen(denoiser, autoencoder, text_encoder, second, third))
+    return [str(parts.folder), *(handle.digest for handle in parts.networks)]
+
+
+def _files_facts(denoiser: str | None = None, **others: str | None) -> dict[str, Any]:
+    if not denoiser:
+        return {}
+    rest = (others.get(name) or "" for name in ("autoencoder", "text_encoder", "second", "third"))
+    return _described(open_files(_chosen(denoiser, *rest)))
+
+
+_Weights = Annotated[str, Path("file", (".safetensors", ".gguf"))]
+
+
+@node("model/files", title="Load model from files", waits=True, fingerprint=_files_content, describe=_files_facts)
+def from_files(
+    denoiser: _Weights,
+    autoencoder: _Weights = "",
+    text_encoder: _Weights = "",
+    second: _Weights = "",
+    third: _Weights = "",
+    dtype: Literal["auto", "float32", "float16", "bfloat16"] = "auto",
+) -> Parts:
+    """Open a model whose parts are in files of their own.
+
+    Args:
+        denoiser: The file of the denoiser, or of a whole model.
+        autoencoder: The file of the autoencoder (VAE).
+        text_encoder: The file of a text encoder.
+        second: That of a second one: CLIP G of SDXL and Stable Diffusion 3, T5 of Flux.
+        third: That of a third one: T5 of Stable Diffusion 3.
+        dtype: Number format of the weights; auto chooses by device.
+    """
+    parts = open_files(_chosen(denoiser, autoencoder, text_encoder, second, third), dtype=dtype)
     return Parts(parts.denoiser, parts.text_encoder, parts.autoencoder, parts.scheduler)
 
 

@@ -24,15 +24,17 @@ MAGIC = b"GGUF"
 MAX_HEADER_BYTES = 64 << 20
 """Vocabularies of text models stand in it."""
 BLOCKS: dict[str, tuple[int, int]] = {
-    "F32": (1, 4), "F16": (1, 2), "BF16": (1, 2), "F64": (1, 8), "I8": (1, 1), "I16": (1, 2), "I32": (1, 4), "I64": (1, 8),
+    "F32": (1, 4), "F16": (1, 2), "BF16": (1, 2), "F64": (1, 8),
+    "I8": (1, 1), "I16": (1, 2), "I32": (1, 4), "I64": (1, 8),
     "Q4_0": (32, 18), "Q4_1": (32, 20), "Q5_0": (32, 22), "Q5_1": (32, 24), "Q8_0": (32, 34), "Q2_K": (256, 84),
     "Q3_K": (256, 110), "Q4_K": (256, 144), "Q5_K": (256, 176), "Q6_K": (256, 210), "IQ4_NL": (32, 18),
     "IQ4_XS": (256, 136),
 }  # fmt: skip
 """Format -> (numbers a block, bytes a block)."""
 _FORMATS = {
-    0: "F32", 1: "F16", 2: "Q4_0", 3: "Q4_1", 6: "Q5_0", 7: "Q5_1", 8: "Q8_0", 10: "Q2_K", 11: "Q3_K", 12: "Q4_K", 13: "Q5_K",
-    14: "Q6_K", 20: "IQ4_NL", 23: "IQ4_XS", 24: "I8", 25: "I16", 26: "I32", 27: "I64", 28: "F64", 30: "BF16",
+    0: "F32", 1: "F16", 2: "Q4_0", 3: "Q4_1", 6: "Q5_0", 7: "Q5_1", 8: "Q8_0", 10: "Q2_K", 11: "Q3_K", 12: "Q4_K",
+    13: "Q5_K", 14: "Q6_K", 20: "IQ4_NL", 23: "IQ4_XS", 24: "I8", 25: "I16", 26: "I32", 27: "I64", 28: "F64",
+    30: "BF16",
 }  # fmt: skip
 _SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 _TEXT, _ARRAY = 8, 9
@@ -74,7 +76,9 @@ def read_gguf(path: Path) -> Header:
     if not isinstance(alignment, int) or not 1 <= alignment <= 1 << 16:
         raise reader.corrupt(f"its alignment is {alignment!r}")
     first = -(-reader.at // alignment) * alignment
-    return Header(_placed(rows, first, size, metadata, reader), {k: str(v) for k, v in metadata.items() if v is not None})
+    return Header(
+        _placed(rows, first, size, metadata, reader), {k: str(v) for k, v in metadata.items() if v is not None}
+    )
 
 
 def _described(reader: _Reader) -> tuple[str, tuple[int, ...], str, int]:
@@ -85,8 +89,8 @@ def _described(reader: _Reader) -> tuple[str, tuple[int, ...], str, int]:
     sizes = tuple(reader.number("Q") for _ in range(dimensions))
     number, offset = reader.number("I"), reader.number("Q")
     if number not in _FORMATS:
-        raise NodeflowError("NF412", f"the tensor {name[:60]!r} has the unknown format {number}", where=str(reader.path),
-                            fix=f"choose a file in one of {', '.join(BLOCKS)}")  # fmt: skip
+        raise NodeflowError("NF412", f"the tensor {name[:60]!r} has the unknown format {number}",
+                            where=str(reader.path), fix=f"choose a file in one of {', '.join(BLOCKS)}")  # fmt: skip
     return name, sizes[::-1], _FORMATS[number], offset
 
 

@@ -65,8 +65,8 @@ def open_model(
     """Find a model and describe its parts from configurations and headers; milliseconds when it is on this machine.
 
     Args:
-        model: A folder in the diffusers layout, a single file, the name of a folder inside `search_folders`, or "org/name" on the
-            Hub, tried in this order.
+        model: A folder in the diffusers layout, a single file, the name of either inside `search_folders`, or
+            "org/name" on the Hub, tried in this order.
         variant: Preferred variant of the weights, such as "fp16"; components without it come plain.
         dtype: Number format that the handles ask for; "auto" leaves it to the device.
         search_folders: Where models with a plain name are.

@@ -26,6 +26,7 @@ from .handles import files_of, tensors_of
 from .identity import part_digest
 from .reading import read_tensors, stored_bytes
 
+
 def load_weights(handle: Weights, device: str = "cpu", dtype: str = "float32") -> nn.Module:
     """Build a handle's network and fill it with its weights, ready to evaluate.
 

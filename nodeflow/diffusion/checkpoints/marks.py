@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from .headers import Header
@@ -82,10 +82,12 @@ TITLES: Mapping[str, str] = {
 
 _UNET = "input_blocks.0.0.weight"
 _DENOISERS = (
-    Mark(("double_blocks.0.img_attn.qkv.weight", "distilled_guidance_layer.in_proj.bias"), "denoiser", "Chroma", "chroma"),
+    Mark(("double_blocks.0.img_attn.qkv.weight", "distilled_guidance_layer.in_proj.bias"), "denoiser", "Chroma",
+         "chroma"),
     Mark(("double_blocks.0.img_attn.qkv.weight", "single_stream_modulation.lin.weight"), "denoiser", "Flux.2", "flux2"),
     Mark(("txt_in.individual_token_refiner.blocks.0.adaLN_modulation.1.bias",), "denoiser", "Hunyuan Video", "hunyuan"),
-    Mark(("double_blocks.0.img_attn.norm.key_norm.scale", "single_blocks.0.linear1.weight"), "denoiser", "Flux.1", "flux"),
+    Mark(("double_blocks.0.img_attn.norm.key_norm.scale", "single_blocks.0.linear1.weight"), "denoiser", "Flux.1",
+         "flux"),
     Mark(("joint_blocks.0.x_block.attn.qkv.weight",), "denoiser", "Stable Diffusion 3", "sd3"),
     Mark((_UNET, "label_emb.0.0.weight"), "denoiser", "SDXL", "sdxl"),
     Mark((_UNET, "middle_block.1.transformer_blocks.0.attn2.to_k.weight"), "denoiser", "Stable Diffusion", "sd1"),
@@ -99,7 +101,8 @@ _DENOISERS = (
     Mark(("double_layers.0.attn.w2q.weight",), "denoiser", "AuraFlow", "auraflow"),
     Mark(("x_embedder.weight", "single_transformer_blocks.0.proj_mlp.weight", "context_embedder.weight"), "denoiser",
          "Flux.1", "flux"),
-    Mark(("pos_embed.proj.weight", "transformer_blocks.0.attn.add_q_proj.weight"), "denoiser", "Stable Diffusion 3", "sd3"),
+    Mark(("pos_embed.proj.weight", "transformer_blocks.0.attn.add_q_proj.weight"), "denoiser", "Stable Diffusion 3",
+         "sd3"),
     Mark(("conv_in.weight", "add_embedding.linear_1.weight"), "denoiser", "SDXL", "sdxl",
          ("controlnet_mid_block.weight",)),
     Mark(("conv_in.weight", "down_blocks.0.resnets.0.time_emb_proj.weight"), "denoiser", "Stable Diffusion", "sd1",
@@ -144,7 +147,11 @@ def recognise(header: Header) -> Recognised:
     """What a file is, by its header."""
     shapes = {name: tensor.shape for name, tensor in header.tensors.items()}
     return next(
-        (found for look in (_denoiser, _other, _text_encoder, _autoencoder) if (found := look(shapes, header.metadata))),
+        (
+            found
+            for look in (_denoiser, _other, _text_encoder, _autoencoder)
+            if (found := look(shapes, header.metadata))
+        ),
         Recognised("unknown", "no model that we know"),
     )
 
@@ -152,13 +159,21 @@ def recognise(header: Header) -> Recognised:
 def _denoiser(shapes: Shapes, metadata: Mapping[str, str]) -> Recognised | None:
     for prefix in PREFIXES:
         for mark in _DENOISERS:
-            if all(prefix + name in shapes for name in mark.has) and not any(prefix + name in shapes for name in mark.lacks):
+            has = all(prefix + name in shapes for name in mark.has)
+            if has and not any(prefix + name in shapes for name in mark.lacks):
                 return _of_family(mark, prefix, shapes, metadata)
     return None
 
 
-_MAPS = {"flux": ("transformer", "FluxTransformer2DModel", "flux"), "sd3": ("transformer", "SD3Transformer2DModel", "sd3"),
-         **dict.fromkeys(("sd1", "sd2", "sdxl", "sdxl-refiner"), ("unet", "UNet2DConditionModel", "ldm-unet"))}  # fmt: skip
+_UNET_MAP = ("unet", "UNet2DConditionModel", "ldm-unet")
+_MAPS = {
+    "sd1": _UNET_MAP,
+    "sd2": _UNET_MAP,
+    "sdxl": _UNET_MAP,
+    "sdxl-refiner": _UNET_MAP,
+    "sd3": ("transformer", "SD3Transformer2DModel", "sd3"),
+    "flux": ("transformer", "FluxTransformer2DModel", "flux"),
+}
 """Family -> component, class and name map of its denoiser."""
 
 
@@ -214,8 +229,9 @@ def _linear(prefix: str, shapes: Shapes) -> bool:
 
 def _text_width(shapes: Shapes) -> int:
     """How wide the text states are that the network reads; 0 = unknown."""
-    ends = (".attn2.to_k.weight", ".attn2.to_k.lora_A.weight", ".attn2.to_k.lora.down.weight", "attn2_to_k.lora_down.weight",
-            "attn2_to_k.lora_A.weight", "attn2.processor.to_k_lora.down.weight")  # fmt: skip
+    ends = (".attn2.to_k.weight", ".attn2.to_k.lora_A.weight", ".attn2.to_k.lora.down.weight",
+            "attn2_to_k.lora_down.weight", "attn2_to_k.lora_A.weight",
+            "attn2.processor.to_k_lora.down.weight")  # fmt: skip
     return next((shape[1] for name, shape in shapes.items() if name.endswith(ends) and len(shape) > 1), 0)
 
 
@@ -226,7 +242,12 @@ def _coder_prefix(shapes: Shapes) -> str | None:
 
 
 def _task(family: str, prefix: str, shapes: Shapes) -> str:
-    names = (f"{prefix}input_blocks.0.0.weight", f"{prefix}conv_in.weight", f"{prefix}img_in.weight", f"{prefix}x_embedder.weight")
+    names = (
+        f"{prefix}input_blocks.0.0.weight",
+        f"{prefix}conv_in.weight",
+        f"{prefix}img_in.weight",
+        f"{prefix}x_embedder.weight",
+    )
     channels = next((shapes[name][1] for name in names if len(shapes.get(name, ())) > 1), 0)
     return _TASKS.get((family == "flux", channels), "paint")
 
@@ -321,8 +342,3 @@ def _autoencoder(shapes: Shapes, metadata: Mapping[str, str]) -> Recognised | No
     if any(name.startswith(("decoder.up_blocks.", "decoder.mid_block.")) for name in shapes):
         return Recognised("autoencoder", "an autoencoder", parts=(Part("vae", "AutoencoderKL", "", "", ""),))
     return None
-
-
-def alone(found: Recognised) -> Recognised:
-    """The same file seen as its denoiser alone, for those who bring the other parts."""
-    return replace(found, parts=tuple(part for part in found.parts if part.component in ("unet", "transformer")))

@@ -1,6 +1,6 @@
 """The tensors of weight files under their published names: views into the mapped files wherever that can be.
 
-Splitting a fused matrix, turning one over and making a convolution a matrix are views. What is stored in 8 bits or
+Splitting a fused matrix and making a convolution a matrix are views. What is stored in 8 bits or
 fewer stays so (`models.stored`), together with the scale that some files write beside it: `scale_weight` (ComfyUI) or
 `weight_scale`. The mapping is private: a network may write into its weights, the file never changes.
 """
@@ -85,15 +85,15 @@ def _mapped(path: Path, header: Header) -> mmap.mmap:
         return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
 
 
-def _tensors(
-    path: Path, header: Header, device: str, dtype: torch.dtype, part: str
-) -> Iterator[tuple[str, AnyTensor]]:
+def _tensors(path: Path, header: Header, device: str, dtype: torch.dtype, part: str) -> Iterator[tuple[str, AnyTensor]]:
     data = _mapped(path, header)
     wanted = {name: info for name, info in header.tensors.items() if name.rpartition(".")[2] not in _MARKS}
     shapes = {name: info.shape for name, info in wanted.items()}
     found = sources(part, shapes) if part else {name: Source(name) for name in shapes}
     scales = _scales(found, wanted)
-    for name in sorted((name for name in found if name not in scales.values()), key=lambda n: wanted[found[n].name].start):
+    for name in sorted(
+        (name for name in found if name not in scales.values()), key=lambda n: wanted[found[n].name].start
+    ):
         source = found[name]
         info = wanted[source.name]
         scale = scales.get(name)
@@ -126,13 +126,13 @@ def _of(source: Source, infos: Mapping[str, TensorInfo], data: mmap.mmap, path: 
 
 
 def _changed(tensor: Tensor, source: Source) -> Tensor:
-    """What a name map takes of a tensor; views, but for swapped halves."""
+    """What a name map takes of a tensor; views, but for what is turned or swapped."""
     if source.rows:
         tensor = tensor.narrow(0, source.start, source.rows)
     if source.change == "matrix" and tensor.ndim == 4:
         return tensor.flatten(1)
     if source.change == "transposed":
-        return tensor.T
+        return tensor.T.contiguous()  # as the published file has it: the same rounding, to the bit
     if source.change == "swapped" and tensor.ndim and tensor.shape[0] % 2 == 0:
         return torch.cat(tensor.chunk(2)[::-1])
     return tensor

@@ -11,17 +11,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nodeflow import content
 from nodeflow.errors import NodeflowError
 
 from . import families
+from .files import read_json
 from .headers import Header, read_header
 from .layout import Component, Layout
 from .marks import Part, Recognised, recognise
 from .originals import part, within
 from .originals.configs import CONFIGS, unet
 
-_TOKENIZERS = {"CLIP": "clip", "OpenCLIP": "open-clip"}
+_TOKENIZERS = Path(__file__).with_name("tokenizers")
+"""CLIP's byte pairs (Copyright 2021 OpenAI, MIT licence), once as CLIP pads prompts, once as OpenCLIP does."""
 _FLOW = {
     "_class_name": "FlowMatchEulerDiscreteScheduler", "num_train_timesteps": 1000, "shift": 3.0,
     "use_dynamic_shifting": True, "base_shift": 0.5, "max_shift": 1.15, "base_image_seq_len": 256,
@@ -29,7 +30,9 @@ _FLOW = {
 }  # fmt: skip
 _PLAIN_FLOW = {"_class_name": "FlowMatchEulerDiscreteScheduler", "num_train_timesteps": 1000}
 _SCHEDULERS: Mapping[tuple[str, bool], Mapping[str, Any]] = {
-    ("flux", False): _FLOW, ("flux", True): {**_PLAIN_FLOW, "shift": 1.0}, ("sd3", False): {**_PLAIN_FLOW, "shift": 3.0},
+    ("flux", False): _FLOW,
+    ("flux", True): {**_PLAIN_FLOW, "shift": 1.0},
+    ("sd3", False): {**_PLAIN_FLOW, "shift": 3.0},
 }  # fmt: skip
 """(family, distilled) -> its published scheduler, where the table of families has none."""
 _SEATS: Mapping[tuple[str, str], tuple[str, str, str]] = {
@@ -111,7 +114,7 @@ def _others(file: Path, model: Recognised) -> dict[str, Component]:
     wanted = {*families.AUTOENCODERS, *(family.texts.components if family and family.texts else ())}
     for each in parts:
         if each.component not in wanted:
-            raise NodeflowError("NF404", f"this is {found.words}, which a model of the family {model.family} does not use",
+            raise NodeflowError("NF404", f"this is {found.words}, which a {model.family} model does not use",
                                 where=str(file), fix=f"it has {', '.join(sorted(wanted))}")  # fmt: skip
     return {each.component: _component(file, header, each, model) for each in parts}
 
@@ -122,12 +125,14 @@ def _component(file: Path, header: Header, each: Part, model: Recognised) -> Com
 
 
 def _config(file: Path, header: Header, each: Part, model: Recognised) -> Mapping[str, Any]:
+    if not each.config and (file.parent / "config.json").is_file():
+        return read_json(file.parent / "config.json")
     if not each.config:
         raise NodeflowError(
             "NF406",
             f"the {each.component} in this file has the names of a model folder, but no config.json tells its form",
             where=str(file),
-            fix="put it into the folder of its model, as diffusion_pytorch_model.safetensors",
+            fix="put its config.json beside it",
         )
     shapes = within({name: tensor.shape for name, tensor in header.tensors.items()}, each.prefix)
     try:
@@ -146,7 +151,9 @@ def _scheduler(file: Path, found: Recognised, family: families.Family) -> Compon
     if not config or found.distilled:
         config = dict(_SCHEDULERS.get((found.family, found.distilled), config))
     if not config:
-        raise NodeflowError("NF406", f"models of the family {family.name} in one file bring no scheduler", where=str(file))
+        raise NodeflowError(
+            "NF406", f"models of the family {family.name} in one file bring no scheduler", where=str(file)
+        )
     prediction = _beside(file) or found.prediction
     if prediction == "v_prediction":
         config["prediction_type"] = prediction
@@ -172,17 +179,20 @@ _MAX_YAML = 1 << 16
 
 def _tokenizer(name: str, encoder: Component) -> dict[str, Component]:
     """The tokenizer that a text encoder in a file was trained with."""
-    if not encoder.kind.startswith("CLIP"):
-        return {}
-    gelu = encoder.config().get("hidden_act") == "gelu"
-    folder = content.folder("assets") / "tokenizers" / _TOKENIZERS["OpenCLIP" if gelu else "CLIP"]
-    return {name.replace("text_encoder", "tokenizer"): Component("transformers", "CLIPTokenizer", folder)}
+    place = name.replace("text_encoder", "tokenizer")
+    if encoder.kind.startswith("CLIP"):
+        form = "open-clip" if encoder.config().get("hidden_act") == "gelu" else "clip"
+        return {place: Component("transformers", "CLIPTokenizer", _TOKENIZERS / form)}
+    if not (encoder.folder.parent / "tokenizer.json").is_file():
+        raise NodeflowError("NF408", "the file of a T5 has no tokenizer in it", where=str(encoder.folder),
+                            fix="put the tokenizer.json of a T5 (v1.1) beside it")  # fmt: skip
+    return {place: Component("transformers", "T5TokenizerFast", encoder.folder.parent)}
 
 
 def _require_whole(file: Path, found: Recognised, family: families.Family, components: Mapping[str, Component]) -> None:
     """Refuse a model that lacks a part, by name."""
     texts = [name for name in family.texts.components if name not in family.texts.optional] if family.texts else []
-    coder = [] if any(name in components for name in families.AUTOENCODERS) or "" in family.autoencoders else ["vae"]
+    coder = ["vae"] if "AutoencoderKL" in family.autoencoders and "vae" not in components else []
     lacking = [name for name in (*texts, *coder) if name not in components]
     if lacking:
         names = {"vae": "autoencoder (vae)"}

@@ -1,14 +1,13 @@
 """Layers whose weights stay in memory as the file stores them, in 8 bits or fewer, and are expanded at every use.
 
-A network of 12 billion weights takes 6 GB so, not 24 or 48; one layer at a time is expanded. The price is the expanding:
-a few percent of a step on large pictures, more on small ones. Small layers (norms, embeddings) are expanded once.
+A network of 12 billion weights takes 6 GB so, not 24 or 48; one layer at a time is expanded. Small layers (norms,
+embeddings) are expanded once, when the network is loaded.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any, Self
 
 import torch
@@ -89,12 +88,19 @@ class StoredLayer(nn.Module):
         destination[f"{prefix}weight"] = self._expanded()
 
 
-@lru_cache(maxsize=64)
-def _stored_kind(kind: type[nn.Module]) -> type[nn.Module]:
-    return type(f"Stored{kind.__name__}", (StoredLayer, kind), {"weight": property(StoredLayer._expanded)})
+_KINDS: dict[Any, Any] = {}
+"""Kind of layer -> the same with its weight stored."""
 
 
-def placeholders(state: Mapping[str, Tensor | Stored], dtype: torch.dtype) -> tuple[dict[str, Tensor], dict[int, Stored]]:
+def _stored_kind(kind: Any) -> Any:
+    if kind not in _KINDS:
+        _KINDS[kind] = type(f"Stored{kind.__name__}", (StoredLayer, kind), {"weight": property(StoredLayer._expanded)})
+    return _KINDS[kind]
+
+
+def placeholders(
+    state: Mapping[str, Tensor | Stored], dtype: torch.dtype
+) -> tuple[dict[str, Tensor], dict[int, Stored]]:
     """A state that a network can load, with parameters without memory where the weights are stored.
 
     Returns:
@@ -120,8 +126,11 @@ def settle(net: nn.Module, stands: Mapping[int, Stored], dtype: torch.dtype) -> 
             if stored is None:
                 continue
             if name == "weight" and isinstance(module, _STAYS):
-                module.__class__ = _stored_kind(type(module))
-                assert isinstance(module, StoredLayer)
-                module.keep(stored, dtype)
+                _kept(module, stored, dtype)
             else:
                 setattr(module, name, nn.Parameter(stored.expand(dtype), requires_grad=False))
+
+
+def _kept(layer: Any, stored: Stored, dtype: torch.dtype) -> None:
+    layer.__class__ = _stored_kind(type(layer))
+    layer.keep(stored, dtype)

@@ -144,7 +144,7 @@ def test_pickles_are_refused_and_not_run(tmp_path, legacy):
     [
         (b"<!doctype html><html>not found</html>", "NF403"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n", "NF401"),
-        (b"GGUF\x03\0\0\0\x10\0\0\0", "NF403"),
+        (b"GGUF\x03\0\0\0\x10\0\0\0", "NF402"),
     ],
 )
 def test_what_downloads_leave_instead_of_models_is_named(tmp_path, content, code):

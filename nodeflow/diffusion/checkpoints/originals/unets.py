@@ -45,9 +45,7 @@ def unet(shapes: Shapes) -> Table:
 def controlnet(shapes: Shapes) -> Table:
     """`ControlNetModel` from `control_model`: the way down of a U-net, and what leads in and out of it."""
     levels, count = layers(shapes)
-    hints = tuple(
-        Rule(f"input_hint_block.{2 * i}.", f"controlnet_cond_embedding.blocks.{i - 1}.") for i in range(1, 7)
-    )
+    hints = tuple(Rule(f"input_hint_block.{2 * i}.", f"controlnet_cond_embedding.blocks.{i - 1}.") for i in range(1, 7))
     own = (
         Rule("zero_convs.#.0.", "controlnet_down_blocks.#."),
         Rule("middle_block_out.0.", "controlnet_mid_block."),
