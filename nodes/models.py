@@ -82,7 +82,8 @@ def load(
     Weights are read when a node first needs them, and shared by every graph that names the same files.
 
     Args:
-        model: A folder in the diffusers layout, a .safetensors or .gguf file, "organisation/name", or "emoji" (pictures) or "drums" (sounds).
+        model: A folder in the diffusers layout, a .safetensors or .gguf file, "organisation/name", "emoji" (pictures)
+            or "drums" (sounds).
         dtype: Number format of the weights; auto chooses by device.
         variant: Preferred files, such as "fp16".
     """

@@ -104,7 +104,7 @@ def test_a_network_runs_from_stored_blocks(flux: tuple[Path, dict[str, torch.Ten
     assert weight_bytes(handle) < 0.35 * sum(tensor.nbytes for tensor in state.values())
     got = net.state_dict()
     errors = {name: float((got[name] - state[name]).abs().max() / state[name].abs().max()) for name in state}
-    assert max(errors.values()) < 0.06
+    assert max(errors.values()) < 0.07  # a half step of 5 bits, at the end of the range a whole one
     plain = model_class("FluxTransformer2DModel").from_config(CONFIG).eval()
     plain.load_state_dict(got)
     inputs = {
