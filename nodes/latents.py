@@ -154,6 +154,28 @@ def encode_edit(run: Run, autoencoder: Autoencoder, image: Image) -> Latent:
         return to_edit(_codec(autoencoder, net), image, autoencoder.space)
 
 
+def _scaled(latent: dict[str, Any] | None, **_: Any) -> dict[str, Any]:
+    return {"latent": latent or {}}
+
+
+@node("latent/scale", title="Scale latent", describe=_scaled)
+def scale(
+    latent: Latent,
+    factor: Annotated[float, Range(0.1, 8, log=True)] = 2.0,
+    filter: Literal["bilinear", "nearest", "bicubic"] = "bilinear",
+) -> Latent:
+    """Enlarge or shrink a latent without its autoencoder; a sampler with a strength of about 0.6 makes it sharp again.
+
+    Args:
+        latent: From a sampler.
+        factor: 2 doubles both sides.
+        filter: How cells between cells are made.
+    """
+    from nodeflow.diffusion.latents import scaled
+
+    return scaled(latent, factor, filter)
+
+
 @node("latent/decode", title="Decode latent", describe=_decoded)
 def decode(run: Run, autoencoder: Autoencoder, latent: Latent) -> Image:
     """Turn a latent into pictures.

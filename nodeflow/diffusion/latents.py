@@ -7,7 +7,7 @@ Pictures are 0..1 on wires and -1..1 for networks. A model without autoencoder w
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -98,6 +98,24 @@ def to_edit(autoencoder: Any, image: Image, space: LatentSpace) -> Latent:
     """
     seen = to_latent(autoencoder, image, space).data
     return Latent(torch.zeros_like(seen), space, beside=seen / space.scale + space.shift)
+
+
+def scaled(latent: Latent, factor: float, filter: Literal["nearest", "bilinear", "bicubic"] = "bilinear") -> Latent:
+    """The latent with its sides times a factor, rounded; its mask by nearest cell, so that it stays 0 or 1.
+
+    Raises:
+        NodeflowError: NF414, nothing is left of a side.
+    """
+    size = [round(side * factor) for side in latent.data.shape[-2:]]
+    if min(size) < 1:
+        raise NodeflowError("NF414", f"nothing is left of a latent times {factor:g}", fix="raise the factor")
+
+    def resized(data: Tensor | None, how: str) -> Tensor | None:
+        return None if data is None else F.interpolate(data, size, mode=how)
+
+    data = F.interpolate(latent.data, size, mode=filter)
+    masked, beside = resized(latent.masked, filter), resized(latent.beside, filter)
+    return replace(latent, data=data, mask=resized(latent.mask, "nearest"), masked=masked, beside=beside)
 
 
 def with_mask(latent: Latent, mask: Mask) -> Latent:

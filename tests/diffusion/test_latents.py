@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodeflow.diffusion.latents import binary, blanked, empty, to_image, to_latent, to_repaint, with_mask
+from nodeflow.diffusion.latents import binary, blanked, empty, scaled, to_image, to_latent, to_repaint, with_mask
 from nodeflow.diffusion.models import AutoencoderKL
 from nodeflow.errors import NodeflowError
 from nodeflow.values import Image, Latent, LatentSpace, Mask
@@ -111,3 +113,20 @@ def test_masks_must_fit(picture):
         blanked(picture, Mask(torch.ones(1, 1, 8, 8)))
     with pytest.raises(NodeflowError, match=r"NF414.*3 masks"):
         with_mask(to_latent(None, picture, PIXELS), Mask(torch.ones(3, 1, 8, 12)))
+
+
+@pytest.mark.parametrize("filter", ["nearest", "bilinear", "bicubic"])
+def test_a_scaled_latent_keeps_what_it_is(filter):
+    latent = Latent(torch.full((2, 4, 6, 8), 0.25), LatentSpace("x", 4, 8), mask=torch.ones(2, 1, 6, 8))
+    latent = replace(latent, beside=latent.data)
+    for factor, size in ((1.0, (6, 8)), (2.0, (12, 16)), (0.4, (2, 3))):
+        found = scaled(latent, factor, filter)
+        assert found.data.shape == found.beside.shape == (2, 4, *size) and found.mask.shape == (2, 1, *size)
+        assert torch.allclose(found.data, torch.tensor(0.25)) and (found.mask == 1).all() and found.masked is None
+
+
+def test_nearest_cells_are_repeated_and_nothing_is_refused():
+    latent = Latent(torch.rand(1, 4, 3, 3), LatentSpace("x", 4, 8))
+    assert torch.equal(scaled(latent, 2.0, "nearest").data, latent.data.repeat_interleave(2, 2).repeat_interleave(2, 3))
+    with pytest.raises(NodeflowError, match="NF414"):
+        scaled(latent, 0.1)

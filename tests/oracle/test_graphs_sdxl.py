@@ -92,3 +92,17 @@ def test_one_side_of_a_size_is_refused(engine, tiny):
     made.graph.nodes["denoise"].wires["positive"] = "sizes.conditioning"
     with pytest.raises(NodeflowError, match=r"NF205.*one side only"):
         made(model=str(tiny("sdxl")), **SAID)
+
+
+def test_hires_fix(engine, tiny):
+    folder, said = str(tiny("sdxl")), SAID | {"negative_prompt": ""}
+    made = flow(engine, "hires-fix")
+    assert not check(made.graph, engine.library)
+    found = made(model=folder, factor=2.0, strength=0.5, **said)
+    assert torch.equal(found.first.data, flow(engine, "text-to-image")(model=folder, **said).image.data)
+    assert found.image.data.shape == (1, 3, 32, 32) and found.image.data.isfinite().all()
+    made.graph.nodes["scale"] = Node("latent/scale", wires={"latent": "denoise.latent"})
+    made.graph.nodes["refine"].wires["latent"] = "scale.latent"
+    made.graph.inputs.pop("factor")
+    del made.graph.nodes["encode"]
+    assert made(model=folder, **said).image.data.shape == (1, 3, 32, 32)

@@ -151,7 +151,7 @@ def facts(model: str, *, variant: str = "", search_folders: Iterable[Path] = ())
         "folder": str(parts.folder),
         "denoiser": parts.denoiser.kind,
         "autoencoder": parts.autoencoder.kind,
-        "text_encoder": parts.text_encoder.kind if parts.text_encoder else None,
+        "text_encoder": " + ".join(one.kind for one in parts.text_encoder.all) if parts.text_encoder else None,
         "scheduler": parts.scheduler.config.get("_class_name"),
         "space": {field: getattr(space, field) for field in ("name", "channels", "factor", "scale", "shift")},
         "size": list(parts.denoiser.size),

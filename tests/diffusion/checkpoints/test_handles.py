@@ -80,6 +80,19 @@ def test_a_model_of_waves_saved_is_the_same_model(tiny, tmp_path):
     assert all(torch.equal(ours[name], theirs[name]) for name in ours.keys() | theirs.keys())
 
 
+@pytest.mark.parametrize("kind", ["sdxl", "sdxl_refiner", "stable_diffusion_2", "instruct"])
+def test_a_model_saved_is_the_same_model(tiny, tmp_path, kind):
+    parts = open_model(str(tiny(kind)))
+    save_model(tmp_path, parts.denoiser, parts.scheduler, parts.autoencoder, parts.text_encoder)
+    again = open_model(str(tmp_path))
+    assert (again.family, again.denoiser.task) == (parts.family, parts.denoiser.task)
+    assert len(again.networks) == len(parts.networks) == {"sdxl": 4}.get(kind, 3)
+    assert again.text_encoder.options == parts.text_encoder.options
+    for ours, theirs in zip(again.networks, parts.networks, strict=True):
+        states = [load_weights(handle).state_dict() for handle in (ours, theirs)]
+        assert all(torch.equal(states[0][name], states[1][name]) for name in states[0].keys() | states[1].keys())
+
+
 def test_facts_are_plain_data_from_headers(tiny):
     said = facts(str(tiny("text_to_image")))
     assert json.loads(json.dumps(said)) == said
