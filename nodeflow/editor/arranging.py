@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PySide6.QtCore import QPointF
+from PySide6.QtCore import QPointF, QRectF
 
 from .front import Front
-from .layout import arranged
+from .layout import arranged, distributed
 
 
 class ViewCommands(Front):
@@ -39,23 +39,53 @@ class ViewCommands(Front):
         left, top = min(x for x, _ in places.values()), min(y for _, y in places.values())
         shift = (corner.x() - left, corner.y() - top) if len(names) < len(canvas.nodes) else (0.0, 0.0)
         moved = {name: (x + shift[0], y + shift[1]) for name, (x, y) in places.items()}
-        document.place(moved, label="Arrange nodes")
+        whole = len(names) == len(canvas.nodes)
+        document.place(moved, label="Arrange nodes", with_=document.panels_back() if whole else ())
         canvas.fit()
 
     def align_left(self) -> None:
-        self._align(lambda x, y, left, top: (left, y))
+        self._align(lambda body, whole: QPointF(whole.left(), body.top()))
+
+    def align_right(self) -> None:
+        self._align(lambda body, whole: QPointF(whole.right() - body.width(), body.top()))
 
     def align_top(self) -> None:
-        self._align(lambda x, y, left, top: (x, top))
+        self._align(lambda body, whole: QPointF(body.left(), whole.top()))
 
-    def _align(self, to: Callable[[float, float, float, float], tuple[float, float]]) -> None:
-        if self.space is None:
+    def align_bottom(self) -> None:
+        self._align(lambda body, whole: QPointF(body.left(), whole.bottom() - body.height()))
+
+    def distribute_across(self) -> None:
+        self._distribute(across=True)
+
+    def distribute_down(self) -> None:
+        self._distribute(across=False)
+
+    def _bodies(self) -> dict[str, QRectF]:
+        """The selected nodes, as they lie in the scene."""
+        canvas = self.space.canvas if self.space is not None else None
+        names = canvas.selected() if canvas is not None else []
+        return {name: item.mapRectToScene(item.body) for name in names if canvas and (item := canvas.nodes.get(name))}
+
+    def _align(self, to: Callable[[QRectF, QRectF], QPointF]) -> None:
+        bodies, whole = self._bodies(), QRectF()
+        for body in bodies.values():
+            whole = whole.united(body)
+        if self.space is not None and bodies:
+            places = {name: to(body, whole) for name, body in bodies.items()}
+            self.space.document.place({name: (at.x(), at.y()) for name, at in places.items()}, label="Align")
+
+    def _distribute(self, across: bool) -> None:
+        """Equal gaps between the selected nodes; the outermost ones stay."""
+        bodies = self._bodies()
+        if self.space is None or len(bodies) < 3:
             return
-        canvas = self.space.canvas
-        places = {name: (item.x(), item.y()) for name in canvas.selected() if (item := canvas.nodes.get(name))}
-        if places:
-            left, top = min(x for x, _ in places.values()), min(y for _, y in places.values())
-            self.space.document.place({name: to(x, y, left, top) for name, (x, y) in places.items()}, label="Align")
+        spans = ((body.left(), body.width()) if across else (body.top(), body.height()) for body in bodies.values())
+        starts = distributed(dict(zip(bodies, spans, strict=True)))
+        places = {
+            name: (starts[name], body.top()) if across else (body.left(), starts[name]) for name, body in bodies.items()
+        }
+        self.space.document.place(places, label="Distribute")
 
     def go_left(self) -> None:
         self._go(-1, 0)

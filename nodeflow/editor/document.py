@@ -33,6 +33,7 @@ from ..graph.ports import fits
 from ..graph.subgraphs import reached, subgraph_named
 from ..graph.wiring import Wiring
 from .clipping import clipped, pasted
+from .dots import put_in, taken_out
 from .levels import SIDES
 from .structure import SAVED, Structure
 
@@ -159,7 +160,7 @@ class Document(Structure):
         nodes = tuple(name for name in names if name in self.graph.nodes)
         frames = [Place(name, None) for name in names if name not in self.graph.nodes and name in self.graph.view]
         if nodes or frames:
-            edits: list[Edit] = [*frames, *([RemoveNode(nodes)] if nodes else [])]
+            edits: list[Edit] = [*frames, *taken_out(self, nodes), *([RemoveNode(nodes)] if nodes else [])]
             self.do_whole(Batch((at_level(self.level, edits), *self._unused(nodes))), f"Remove {_count(names)}")
 
     def _unused(self, gone: tuple[str, ...]) -> list[Edit]:
@@ -172,9 +173,29 @@ class Document(Structure):
         before = set(reached(self.root, self.root))
         return [Define(name, None) for name in self.root.graphs if name in before - needed]
 
-    def place(self, places: Mapping[str, Spot], *, merge: bool = False, label: str = "") -> None:
-        """Move nodes and frames."""
-        edits = []
+    def put_dot(self, source: str, target: str, at: Spot) -> str:
+        """Put a reroute into a wire; returns its name, empty where no pack has one."""
+        edits, name = put_in(self, source, target, at)
+        if edits:
+            self.do(Batch(tuple(edits)), "Add reroute")
+        return name
+
+    def tint(self, names: Iterable[str], color: str | None) -> None:
+        """Colour nodes, frames and notes; None = as their kind is."""
+        edits: list[Edit] = []
+        for name in names:
+            old = self.graph.view.get(name)
+            view = {**(old if isinstance(old, dict) else {}), "color": color}
+            if name in self.graph.nodes or name in self.graph.view:
+                edits.append(Place(name, {key: item for key, item in view.items() if item is not None} or None))
+        if edits:
+            self.do(Batch(tuple(edits)), "Colour")
+
+    def place(
+        self, places: Mapping[str, Spot], *, merge: bool = False, label: str = "", with_: Iterable[Edit] = ()
+    ) -> None:
+        """Move nodes, frames, notes and panels, with other edits of the level in the same step."""
+        edits = list(with_)
         for name, (x, y) in places.items():
             name = f".{SIDES[name]}" if name in SIDES else name
             view = self.graph.view.get(name)

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..graph.plain import is_sweep
 from ..graph.plain import text as plain_text
+from ..graph.subgraphs import passes_on
+from .dots import carried
 from .levels import INPUTS, NEW, SIDES
 
 if TYPE_CHECKING:
@@ -27,6 +29,8 @@ LINE = 16.0
 PLOT = 64.0
 """Room for a curve on nodes that make one."""
 EDGE = 8.0
+DOT = 20.0
+"""Across a reroute."""
 
 
 @dataclass(frozen=True)
@@ -40,10 +44,11 @@ class PortSpot:
     many: bool = False
     wired: bool = False
     label: str = ""
+    width: float = WIDTH
 
     @property
     def x(self) -> float:
-        return 0.0 if self.side == "in" else WIDTH
+        return 0.0 if self.side == "in" else self.width
 
 
 @dataclass(frozen=True)
@@ -82,6 +87,9 @@ class Face:
     height: float
     plots: bool = False
     subgraph: bool = False
+    width: float = WIDTH
+    dot: bool = False
+    tint: str = ""
 
     def port(self, side: str, name: str) -> PortSpot | None:
         return next((spot for spot in self.ports if spot.side == side and spot.name == name), None)
@@ -109,6 +117,8 @@ def face(document: Document, name: str, used: frozenset[str] = frozenset()) -> F
     node, ports, spec = document.graph.nodes[name], document.ports(name), document.spec(name)
     view = document.graph.view.get(name)
     view = view if isinstance(view, dict) else {}
+    if passes_on(spec):
+        return _dot(document, name, used)
     title = spec.title if spec else node.type
     category = node.type.partition("/")[0]
     if ports is None:
@@ -124,9 +134,27 @@ def face(document: Document, name: str, used: frozenset[str] = frozenset()) -> F
     given = "" if name == base or same or re.fullmatch(re.escape(base) + r"_\d+", name) else name.replace("_", " ")
     plots = not collapsed and ports is not None and any(out.type == "Schedule" for out in ports.outputs.values())
     within = document.is_subgraph(name)
+    said = view.get("color")
+    tint = said if isinstance(said, str) and re.fullmatch("#[0-9a-fA-F]{6}", said) else ""
     return Face(
         name, title, given, category, spec is not None, node.bypass, node.mute, collapsed, rows, fields, height, plots,
-        within,
+        within, tint=tint,
+    )  # fmt: skip
+
+
+def _dot(document: Document, name: str, used: frozenset[str]) -> Face:
+    """A reroute: a dot in the colour of what it carries."""
+    node, ports = document.graph.nodes[name], document.ports(name)
+    assert ports is not None
+    type, middle = carried(document, name), DOT / 2
+    into, out = next(iter(ports.inputs)), next(iter(ports.outputs))
+    wired = into in node.wires or f"in {into}" in used
+    rows = (
+        PortSpot("in", into, type, middle, wired=wired, width=DOT),
+        PortSpot("out", out, type, middle, wired=out in used, width=DOT),
+    )
+    return Face(
+        name, "Reroute", "", "logic", True, node.bypass, node.mute, False, rows, (), DOT, width=DOT, dot=True
     )  # fmt: skip
 
 

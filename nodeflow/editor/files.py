@@ -12,12 +12,13 @@ from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
 
 from ..errors import NodeflowError
 from ..graph import Graph, loads
+from ..graph.subgraphs import levels
 from ..opening import open_graph
 from .clipping import spot
 from .document import Document
 from .faces import face
 from .journal import Found, left_behind
-from .layout import spread
+from .layout import laid_out
 
 if TYPE_CHECKING:
     from .window import Window
@@ -55,8 +56,7 @@ class Files:
         except NodeflowError as error:
             self.window.notice.ask(error.faults[0].line, OK=lambda: None)
             return None
-        if template:
-            self._spread(graph)
+        self._spread(graph)
         if template or not path.endswith(".json"):
             graph.path = None
         else:
@@ -64,12 +64,16 @@ class Files:
         return self.window.show_graph(graph)
 
     def _spread(self, graph: Graph) -> None:
-        """Keep the nodes of a template apart, whatever their types have gained since it was drawn."""
-        document = Document(graph, self.window.library)
-        placed = {name: spot(graph.view[name]) for name in graph.nodes if isinstance(graph.view.get(name), dict)}
-        apart = spread(placed, {name: face(document, name).height for name in placed})
-        for name, (x, y) in apart.items():
-            graph.view[name] = {**graph.view[name], "at": [round(x), round(y)]}
+        """Place the nodes that have no place, and keep them apart, whatever their types have gained since."""
+        for _, level in levels(graph):
+            document = Document(Graph(level.nodes, view=level.view, graphs=graph.graphs), self.window.library)
+            faces = {name: face(document, name) for name in level.nodes}
+            heights = {name: each.height for name, each in faces.items() if not each.dot}
+            placed = laid_out(level, heights)
+            for name, (x, y) in placed.items():
+                if spot(level.view.get(name)) != (x, y) or not isinstance(level.view.get(name), dict):
+                    view = level.view.get(name)
+                    level.view[name] = {**(view if isinstance(view, dict) else {}), "at": [round(x), round(y)]}
 
     def open_text(self, text: str) -> Workspace | None:
         """Open a graph's text as a graph without a file."""

@@ -42,6 +42,54 @@ def arranged(graph: Graph, heights: Mapping[str, float], names: Iterable[str] = 
     return _places(columns, heights)
 
 
+def laid_out(graph: Graph, heights: Mapping[str, float]) -> dict[str, Spot]:
+    """Places for nodes as a file is opened: those that it has, with what has none arranged, and none over another.
+
+    Args:
+        graph: A graph, or a level of one.
+        heights: Of the nodes to place, in pixels.
+    """
+    views = {name: graph.view.get(name) for name in heights}
+    placed = {name: spot(view) for name, view in views.items() if isinstance(view, dict) and "at" in view}
+    if len(placed) < len(heights):
+        places = arranged(graph, heights, heights)
+        left = max((x for x, _ in placed.values()), default=0.0) + COLUMN if placed else 0.0
+        start = min((x for name, (x, _) in places.items() if name not in placed), default=0.0)
+        for name, (x, y) in places.items():
+            placed.setdefault(name, (x - start + left, y) if left else (x, y))
+    elif not overlapping(placed, heights):
+        return placed
+    return spread(placed, heights)
+
+
+def overlapping(places: Mapping[str, Spot], heights: Mapping[str, float]) -> bool:
+    """Does a node lie over another?"""
+    beside: list[tuple[float, float, float]] = []
+    for name in sorted(places, key=lambda name: places[name]):
+        x, y = places[name]
+        beside = [each for each in beside if each[0] + WIDTH > x]
+        if any(y < bottom and top < y + heights[name] for _, top, bottom in beside):
+            return True
+        beside.append((x, y, y + heights[name]))
+    return False
+
+
+def distributed(spans: Mapping[str, tuple[float, float]]) -> dict[str, float]:
+    """New starts for things along a line, with equal gaps between them; the first and the last stay.
+
+    Args:
+        spans: Start and length of each.
+    """
+    order = sorted(spans, key=lambda name: spans[name][0] + spans[name][1] / 2)
+    first, last = spans[order[0]][0], sum(spans[order[-1]])
+    gap = (last - first - sum(length for _, length in spans.values())) / max(1, len(order) - 1)
+    found, at = {}, first
+    for name in order:
+        found[name] = at
+        at += spans[name][1] + gap
+    return found
+
+
 def spread(places: Mapping[str, Spot], heights: Mapping[str, float]) -> dict[str, Spot]:
     """The same places, with nodes pushed down that would lie over another: node types grow, saved places do not."""
     done: dict[str, Spot] = {}

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..graph import Graph
-from ..graph.edits import Disconnect, Edit, Expose, Rewire
+from ..graph.edits import Disconnect, Edit, Expose, Place, Rewire
 from ..graph.graph import split
 from ..graph.grouping import at_level, level_of
 from ..graph.ports import Ports
@@ -96,6 +96,10 @@ class Levels:
         node = self.graph.nodes.get(name)
         return node is not None and subgraph_named(node.type) in self.root.graphs and node.type.startswith(PREFIX)
 
+    def spec_at(self, name: str) -> NodeSpec | None:
+        """The type of a node; None when no pack has it."""
+        return self.library.spec(self.graph.nodes[name].type)
+
     def where(self, name: str) -> str:
         """What a node is called in runs: after all that it is in."""
         return SEPARATOR.join((*self.inside, name))
@@ -145,6 +149,15 @@ class Levels:
         ins = [Input(each, port.type, wired=True, doc=port.doc) for each, port in made.items()]
         new = Input(NEW, "any", wired=True, doc="Makes an output.")
         return NodeSpec(id=OUTPUTS, title="Outputs", inputs=(*ins, new))
+
+    def panels_back(self) -> list[Edit]:
+        """The edits of the level that let the panels stand beside the nodes again."""
+        views = {f".{side}": self.graph.view.get(f".{side}") for side in SIDES.values()}
+        return [
+            Place(key, {field: item for field, item in view.items() if field != "at"})
+            for key, view in views.items()
+            if isinstance(view, dict) and "at" in view
+        ]
 
     def crossing(self) -> list[tuple[str, str]]:
         """The wires from and to the panels, as ("node.output", "node.input")."""

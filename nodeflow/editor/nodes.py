@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QPoint, QPointF
+from PySide6.QtCore import QPoint, QPointF, QRectF
 
 from ..errors import NodeflowError
 from ..graph.edits import Batch, Edit, Expose, Place
 from .after import POLICIES
 from .canvas.frame import around, free_name
+from .canvas.notes import MARK as NOTE
+from .canvas.notes import new_note
 from .front import Front
 from .levels import SIDES
 from .palette import choices, saved_choices
 from .popup import Choice, SearchPopup
+
+COLOURS = {
+    "Red": "#b5424a", "Orange": "#b5623a", "Yellow": "#a8862d", "Green": "#3f8f55", "Teal": "#2b8a8a",
+    "Blue": "#4a6fa5", "Violet": "#7a5bd6", "Pink": "#b04a8f", "Grey": "#5d6678",
+}  # fmt: skip
 
 
 class NodeCommands(Front):
@@ -102,9 +109,41 @@ class NodeCommands(Front):
             return
         canvas, graph = self.space.canvas, self.space.document.graph
         rects = [item.mapRectToScene(item.body) for name in canvas.selected() if (item := canvas.nodes.get(name))]
+        whole = QRectF()
+        for rect in rects:
+            whole = whole.united(rect)
+        rects += [each.mapRectToScene(each.rect()) for each in canvas.frames.values() if each.holds_within(whole)]
         if rects:
             name = free_name(graph)
             self.space.document.do(Place(name, around(rects, "Frame")), "Add frame")
+
+    def note(self) -> None:
+        """A note under the mouse, to be written at once."""
+        if self.space is not None:
+            at, _ = self.space.canvas.cursor_spot()
+            key, view = new_note(self.space.document.graph, (at.x(), at.y()))
+            self.space.document.do(Place(key, view), "Add note")
+            self.space.canvas.select([key])
+            self.write(key)
+
+    def write(self, key: str) -> None:
+        """Write the text of a note, or the title of a frame."""
+        if self.space is None:
+            return
+        if key.startswith(NOTE):
+            self.space.canvas.fields.write_note(key)
+        else:
+            self.space.canvas.select([key])
+            self.rename()
+
+    def colour(self) -> None:
+        """Colour what is selected: nodes, frames and notes."""
+        if self.space is None or not (names := self.space.canvas.selected()):
+            return
+        document = self.space.document
+        found = [Choice(name, "", code, code) for name, code in COLOURS.items()]
+        done = lambda code: document.tint(names, code or None)  # noqa: E731
+        self.window.ask([*found, Choice("As its kind is", "", "")], done, hint="Which colour?")
 
     def rename(self) -> None:
         """Rename the selected node or frame."""

@@ -28,10 +28,11 @@ if TYPE_CHECKING:
     from ..packs import Library
     from ..worker import Job
 
-ON_NODE = ("edit_field", "look_at_picture", "", "bypass", "mute", "collapse", "rename", "frame", "seed_policy", "",
+ON_NODE = ("edit_field", "look_at_picture", "", "bypass", "mute", "collapse", "colour", "rename", "frame",
+           "seed_policy", "",
            "group", "ungroup", "enter", "promote", "keep_subgraph", "",
            "duplicate", "copy", "cut", "delete", "", "make_output", "run_selected")  # fmt: skip
-ON_CANVAS = ("add_node", "paste", "", "leave", "name_ports", "", "select_all", "arrange", "fit_all")
+ON_CANVAS = ("add_node", "note", "paste", "", "leave", "name_ports", "", "select_all", "arrange", "fit_all")
 """What the menu of a node, and of the canvas, offers."""
 
 
@@ -136,6 +137,7 @@ class Window(Shell):
         canvas.search_wanted.connect(self.commands.search)
         canvas.menu_wanted.connect(self._menu)
         canvas.said.connect(self.say)
+        canvas.words_wanted.connect(self.commands.write)
         canvas.port_wanted.connect(lambda side, name: self.commands.name_port(side, name))
         canvas.picture_wanted.connect(lambda name: self.viewing.look_at(space, space.document.where(name)))
         canvas.sound_wanted.connect(lambda name, share: self.viewing.hear(space, space.document.where(name), share))

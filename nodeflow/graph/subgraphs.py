@@ -133,6 +133,7 @@ def _input(level: Graph, public: str, kind: Any) -> Input | None:
             found.append((node, inner))
     if not found:
         return None
+    found += _fed(level, found, kind) if all(port.type.startswith("~") for _, port in found) else []
     node, inner = min(found, key=lambda each: each[1].type == "any" or each[1].type.startswith("~"))
     values = level.nodes[node].values
     return Input(
@@ -150,8 +151,38 @@ def _input(level: Graph, public: str, kind: Any) -> Input | None:
     )
 
 
+def _fed(level: Graph, through: list[tuple[str, Input]], kind: Any) -> list[tuple[str, Input]]:
+    """The ports that are fed by nodes which only pass a wire on."""
+    found: list[tuple[str, Input]] = []
+    waiting, seen = [node for node, _ in through], set[str]()
+    while waiting:
+        name = waiting.pop()
+        spec = kind(name)
+        if name in seen or not passes_on(spec):
+            continue
+        seen.add(name)
+        for target, node in level.nodes.items():
+            for input, source in node.sources():
+                if split(source)[0] == name and (inner := kind(target)) and (port := inner.input(input)):
+                    found.append((target, port))
+                    waiting.append(target)
+    return found
+
+
+def passes_on(spec: NodeSpec | None) -> bool:
+    """Does a node of this type pass its one input on as its one output?"""
+    return spec is not None and spec.passes not in ("", "?") and len(spec.inputs) == len(spec.outputs) == 1
+
+
 def _output(level: Graph, public: str, kind: Any) -> Output | None:
     node, port = split(level.outputs[public])
+    seen = set()
+    while passes_on(spec := kind(node)) and node not in seen:
+        seen.add(node)
+        wires = next(iter(level.nodes[node].wires.values()), "")
+        if not isinstance(wires, str) or split(wires)[0] not in level.nodes:
+            break
+        node, port = split(wires)
     spec = kind(node)
     if spec is None:
         return Output(public, "any") if node in level.nodes else None

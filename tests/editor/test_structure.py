@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from nodeflow.editor.document import Document
@@ -9,8 +11,11 @@ from nodeflow.editor.faces import face
 from nodeflow.editor.levels import INPUTS, NEW, OUTPUTS
 from nodeflow.editor.structure import saved_names
 from nodeflow.errors import NodeflowError
-from nodeflow.graph import check, load, loads
+from nodeflow.graph import check, load, loads, save
 from nodeflow.graph.flatten import flattened
+from nodeflow.graph.grouping import grouped
+
+from .conftest import GRAPHS
 
 PARTS = ["denoise", "schedule", "latent"]
 
@@ -228,3 +233,129 @@ def test_muting_by_key_is_seen_on_what_hangs_on_it(window, opened, hands, qtbot)
     assert space.canvas.nodes["negative"].face.mute
     assert "negative is muted" in space.marks.of("decode").tip
     assert "muted" in space.runs.summary
+
+
+def test_a_dot_in_a_wire_is_typed_passes_keys_and_leaves_nothing_when_removed(document: Document):
+    before = document.text
+    flat = dict(document.graph.nodes["decode"].wires)
+    one = document.put_dot("denoise.latent", "decode.latent", (800, 0))
+    two = document.put_dot(f"{one}.value", "decode.latent", (850, 0))
+    assert document.graph.nodes["decode"].wires["latent"] == f"{two}.value"
+    shown = face(document, two, frozenset({"value"}))
+    assert shown.dot and {spot.type for spot in shown.ports} == {"Latent"} and document.faults() == []
+    assert document.refusals([(f"{two}.value", "decode.autoencoder")]) == [
+        "value is Latent, autoencoder takes Autoencoder"
+    ]
+    document.remove([one, two])
+    assert document.graph.nodes["decode"].wires == flat and document.text == before
+    document.undo()
+    document.remove([one])
+    assert document.graph.nodes[two].wires == {"value": "denoise.latent"}
+    name = document.group(PARTS, "Sampler")
+    document.enter(name)
+    dot = document.put_dot(f"{INPUTS}.positive", "denoise.positive", (0, 0))
+    assert document.graph.inputs["positive"] == f"{dot}.value" and face(document, dot).ports[0].type == "Conditioning"
+    out = document.put_dot("denoise.latent", f"{OUTPUTS}.latent", (0, 0))
+    assert document.graph.outputs["latent"] == f"{out}.value" and document.faults() == []
+
+
+def test_notes_and_frames_are_copied_and_coloured(document: Document):
+    from nodeflow.editor.canvas.notes import new_note
+
+    key, view = new_note(document.graph, (5, 6), "**Hello**")
+    from nodeflow.graph.edits import Place
+
+    document.do(Place(key, view), "Add note")
+    document.paste(document.copied(["decode", key]), (100, 100))
+    assert document.graph.view[".note 2"]["text"] == "**Hello**" and "decode_2" in document.graph.nodes
+    document.tint(["decode", key], "#3f8f55")
+    assert document.graph.view[key]["color"] == face(document, "decode").tint == "#3f8f55"
+    document.tint(["decode"], None)
+    assert face(document, "decode").tint == "" and "at" in document.graph.view["decode"]
+    name = document.group(["decode", key], "Part")
+    assert key not in document.graph.view and key in document.root.graphs["Part"].view
+    document.ungroup([name])
+    assert document.graph.view[key]["text"] == "**Hello**"
+
+
+def test_gaps_are_made_equal_and_the_outermost_stay():
+    from nodeflow.editor.layout import distributed
+
+    starts = distributed({"a": (0, 10), "b": (12, 30), "c": (200, 20), "d": (50, 10)})
+    assert starts["a"] == 0 and starts["c"] == 200
+    ends = {"a": 10, "b": 30, "c": 20, "d": 10}
+    order = sorted(starts, key=lambda name: starts[name])
+    gaps = {round(starts[right] - starts[left] - ends[left], 6) for left, right in pairwise(order)}
+    assert gaps == {50.0}
+
+
+def test_a_file_without_places_or_with_nodes_over_each_other_is_laid_out(library, tmp_path, window):
+    from nodeflow.editor.layout import overlapping
+
+    graph = load(GRAPHS / "text-to-image.json")
+    edit, _ = grouped(graph, "", PARTS, "Sampler", library)
+    graph.apply(edit)
+    for spoil in ({}, {name: {"at": [0, 0]} for name in graph.nodes}, {"load": {"at": [0, 0]}}):
+        graph.view = dict(spoil)
+        graph.graphs["Sampler"].view = {".inputs": graph.graphs["Sampler"].view.get(".inputs", {})}
+        save(graph, tmp_path / "bare.json")
+        space = window.files.open_path(str(tmp_path / "bare.json"))
+        document = space.document
+        assert not space.changed
+        for inside in ((), ("Sampler",)):
+            document.inside = inside
+            document.tell()
+            heights = {name: face(document, name).height for name in document.graph.nodes}
+            places = {name: tuple(document.graph.view[name]["at"]) for name in heights}
+            assert not overlapping(places, heights)
+            for wire in document.graph.wires():
+                assert spoil.get("load") or places[wire.source][0] < places[wire.target][0]
+        window.files.drop(space)
+
+
+def test_dots_notes_frames_and_distribution_by_hand(window, opened, hands, qtbot):
+    from PySide6.QtCore import QPointF, Qt
+    from PySide6.QtTest import QTest
+
+    space = window.current
+    document, canvas = space.document, space.canvas
+    wire = next(wire for key, wire in canvas.wires.items() if key[1] == "decode.latent")
+    middle = wire.path().pointAtPercent(0.5)
+    QTest.mouseDClick(canvas.viewport(), Qt.MouseButton.LeftButton, pos=hands.point(middle))
+    (dot,) = canvas.selected()
+    node = canvas.nodes[dot]
+    assert node.face.dot and node.face.ports[0].type == "Latent"
+    assert (node.mapToScene(node.body.center()) - middle).manhattanLength() < 4
+    start = node.mapToScene(node.body.center())
+    hands.drag(start, start + QPointF(0, 60))
+    assert document.graph.view[dot]["at"][1] > middle.y()
+    assert document.graph.nodes["decode"].wires["latent"] == f"{dot}.value"
+    other = next(wire for key, wire in canvas.wires.items() if key[1] == "decode.autoencoder")
+    points = [other.path().pointAtPercent(place / 20) for place in range(20)]
+    bare = next(each for each in points if canvas.node_at(each) is None and canvas.wire_at(each) is other)
+    alt = Qt.KeyboardModifier.AltModifier
+    QTest.mouseClick(canvas.viewport(), Qt.MouseButton.LeftButton, alt, hands.point(bare))
+    assert document.graph.nodes["decode"].wires["autoencoder"].startswith("reroute")
+    hands.do("note")
+    (key,) = canvas.selected()
+    QTest.keyClicks(canvas.fields.open, "# Hearts")
+    QTest.keyClick(canvas.fields.open, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
+    assert document.graph.view[key]["text"] == "# Hearts" and canvas.frames[key].text == "# Hearts"
+    canvas.select(["positive", "negative"])
+    hands.do("frame")
+    inner = next(name for name in canvas.frames if name.startswith(".frame"))
+    canvas.select(["positive", "negative", "latent", "schedule"])
+    hands.do("frame")
+    outer = next(name for name in canvas.frames if name.startswith(".frame") and name != inner)
+    frame = canvas.frames[outer]
+    was = {name: document.graph.view[name]["at"] for name in ("positive", "latent", inner, outer, "decode")}
+    canvas.fit()
+    grip = frame.mapToScene(frame.rect().width() - 40, 12)
+    hands.drag(grip, grip + QPointF(-100, -50))
+    now = {name: document.graph.view[name]["at"] for name in was}
+    moved = {name: (now[name][0] - was[name][0], now[name][1] - was[name][1]) for name in was}
+    assert moved["decode"] == (0, 0) and len({moved[name] for name in ("positive", "latent", inner, outer)}) == 1
+    assert moved["positive"] != (0, 0)
+    canvas.select(["positive", "negative", "schedule"])
+    hands.do("distribute_down"), hands.do("align_right")
+    assert len({canvas.nodes[name].x() for name in ("positive", "negative", "schedule")}) == 1

@@ -8,6 +8,7 @@ from PySide6.QtCore import QPoint, QPointF, Qt, Signal
 from PySide6.QtGui import QKeyEvent, QMouseEvent, QPainterPath, QWheelEvent
 from PySide6.QtWidgets import QGraphicsView
 
+from ..faces import DOT
 from ..guard import guarded
 from ..levels import INPUTS, NEW, SIDES
 from ..marks import Marks
@@ -41,6 +42,8 @@ class Canvas(Projection):
     dropped = Signal(QPointF, str, str)
     """Something was dropped there: ("type", a node type's id) or ("file", a path)."""
     said = Signal(str)
+    words_wanted = Signal(str)
+    """The title of a frame, or the text of a note, is to be written."""
     port_wanted = Signal(str, str)
     """A public port is to be named: "inputs" or "outputs", and its name."""
 
@@ -83,6 +86,9 @@ class Canvas(Projection):
             FlowNode.snap = True
             alt, shift = held & Qt.KeyboardModifier.AltModifier, held & Qt.KeyboardModifier.ShiftModifier
             node = self.node_at(at)
+            if alt and not shift and node is None and (wire := self.wire_at(at)) is not None:
+                self._put_dot(wire, at)
+                return
             if alt and not shift and node is not None:
                 self._drag_copy(node)
                 QGraphicsView.mousePressEvent(self, event)
@@ -155,7 +161,13 @@ class Canvas(Projection):
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
         at = self.mapToScene(event.position().toPoint())
         node = self.node_at(at)
-        if node is None:
+        frame = self.frame_at(at) if node is None else None
+        wire = self.wire_at(at) if node is None and frame is None else None
+        if wire is not None:
+            self._put_dot(wire, at)
+        elif frame is not None:
+            self.words_wanted.emit(frame.key)
+        elif node is None:
             self.search_wanted.emit(at, event.globalPosition().toPoint(), {})
         elif node.name_ in SIDES:
             self._name_port(node, at)
@@ -181,6 +193,11 @@ class Canvas(Projection):
         """Go out of a subgraph, to the node that was entered."""
         if left := self.document.leave(depth):
             self.select([left])
+
+    def _put_dot(self, wire: FlowWire, at: QPointF) -> None:
+        """A reroute in a wire, under the mouse."""
+        name = self.document.put_dot(*wire.ends, (at.x() - DOT / 2, at.y() - DOT / 2))
+        self.select([name])
 
     def _name_port(self, panel: FlowNode, at: QPointF) -> None:
         """A double click on a port of a panel names it."""

@@ -17,6 +17,7 @@ from ..dragging import parsed
 from ..faces import Field
 from ..guard import guarded
 from ..popup import Choice, SearchPopup
+from .notes import FlowNote
 from .painting import field_rect
 
 if TYPE_CHECKING:
@@ -97,6 +98,29 @@ class Fields(QObject):
         text.selectAll()
         name = node.name_
         self._place(text, node, field, lambda: self._set(name, field.name, text.toPlainText()))
+
+    def write_note(self, key: str) -> None:
+        """Edit the text of a note over it."""
+        note, document = self.canvas.frames.get(key), self.canvas.document
+        if not isinstance(note, FlowNote):
+            return
+        self.close()
+        text = _Text(self.canvas.viewport())
+        text.setObjectName("editor")
+        text.setPlainText(note.text)
+        text.setGeometry(self.canvas.mapFromScene(note.mapRectToScene(note.rect())).boundingRect())
+        text.setFont(theme.font(max(9.0, 13.0 * self.canvas.zoom)))
+        text.setAccessibleName("Text of the note")
+
+        def accept() -> None:
+            if key in document.graph.view and text.toPlainText() != note.text:
+                document.show(key, "Write note", text=text.toPlainText())
+
+        text.accept = accept
+        text.ended = lambda: self._closed(text)
+        self.open = text
+        text.show()
+        text.setFocus()
 
     def _place(self, widget: _Line | _Text, node: FlowNode, field: Field, accept: Callable[[], None]) -> None:
         """Put an editor over a field, in the size the field has on the screen."""
@@ -252,6 +276,13 @@ class _Line(_Ends, QLineEdit):
 
 
 class _Text(_Ends, QPlainTextEdit):
+    def event(self, event: Any) -> bool:
+        """Ctrl+Enter ends the text, though the window has it for something else."""
+        if event.type() == event.Type.ShortcutOverride and event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            event.accept()
+            return True
+        return bool(super().event(event))
+
     @guarded
     def keyPressEvent(self, event: Any) -> None:
         if not self.key(event, several=True):

@@ -58,11 +58,15 @@ class FlowFrame(QGraphicsItem):
         canvas: Where it is.
     """
 
+    moves_nodes = True
+    """Does what stands in it move with it?"""
+
     def __init__(self, key: str, canvas: Canvas) -> None:
         super().__init__()
         self.key, self.canvas = key, canvas
         self.title, self.color, self.size = "", COLOR, (200.0, 150.0)
         self.setZValue(Z_FRAME)
+        self._frames: dict[str, QPointF] = {}
         self.setFlag(QGraphicsItem.GraphicsItemFlag.ItemIsSelectable)
         self._grip: QPointF | None = None
         self._inside: dict[str, QPointF] = {}
@@ -77,10 +81,26 @@ class FlowFrame(QGraphicsItem):
         if wanted != self.size:
             self.prepareGeometryChange()
             self.size = (max(80.0, wanted[0]), max(60.0, wanted[1]))
+            self.resized()
+        self.setZValue(Z_FRAME - min(self.size[0] * self.size[1], 1e9) / 1e9)  # a frame in another lies on it
         self.title, self.color = str(view.get("title", "")), str(view.get("color", COLOR))
         if (self.x(), self.y()) != (at := place_of(view)):
             self.setPos(*at)
         self.update()
+
+    def holds_within(self, whole: QRectF) -> bool:
+        """Does it stand around nodes that all lie in a rectangle, or inside of it itself?"""
+        rect = self.mapRectToScene(self.rect())
+        bodies = [item.mapRectToScene(item.body) for item in self.canvas.nodes.values()]
+        inside = [body for body in bodies if rect.contains(body)]
+        return whole.contains(rect) or bool(inside and all(whole.contains(body) for body in inside))
+
+    def resized(self) -> None:
+        """It has another size."""
+
+    def sizes(self, place: QPointF) -> bool:
+        """Does a press there change the size?"""
+        return place.y() > TITLE
 
     def rect(self) -> QRectF:
         return QRectF(0, 0, *self.size)
@@ -106,8 +126,12 @@ class FlowFrame(QGraphicsItem):
         painter.setPen(theme.color(theme.TEXT, 0.85))
         painter.setFont(theme.font(15, strong=True))
         painter.drawText(rect.adjusted(14, 7, -14, 0), Qt.AlignmentFlag.AlignTop, self.title)
+        self.paint_corner(painter)
+
+    def paint_corner(self, painter: QPainter) -> None:
+        """The grip that changes the size."""
         painter.setPen(QPen(theme.color(self.color, 0.9), 1.4))
-        corner = rect.bottomRight()
+        corner = self.rect().bottomRight()
         for reach in (5, 9):
             painter.drawLine(corner + QPointF(-reach - 3, -4), corner + QPointF(-4, -reach - 3))
 
@@ -115,11 +139,14 @@ class FlowFrame(QGraphicsItem):
     def mousePressEvent(self, event: Any) -> None:
         super().mousePressEvent(event)
         place = event.pos()
-        self._sizing = place.y() > TITLE
+        self._sizing = self.sizes(place)
         self._grip, self._start = event.scenePos(), self.pos()
         rect = self.mapRectToScene(self.rect())
-        nodes = self.canvas.nodes.items()
+        nodes = self.canvas.nodes.items() if self.moves_nodes else ()
+        frames = self.canvas.frames.items() if self.moves_nodes else ()
         self._inside = {name: item.pos() for name, item in nodes if rect.contains(item.mapRectToScene(item.body))}
+        within = ((key, each) for key, each in frames if each is not self)
+        self._frames = {key: each.pos() for key, each in within if rect.contains(each.mapRectToScene(each.rect()))}
         event.accept()
 
     @guarded
@@ -130,12 +157,15 @@ class FlowFrame(QGraphicsItem):
         if self._sizing:
             self.prepareGeometryChange()
             self.size = (max(80.0, event.pos().x()), max(60.0, event.pos().y()))
+            self.resized()
             self.update()
             return
         way = QPointF(round(way.x() / 10) * 10, round(way.y() / 10) * 10)
         self.setPos(self._start + way)
         for name, was in self._inside.items():
             self.canvas.nodes[name].setPos(was + way)
+        for key, was in self._frames.items():
+            self.canvas.frames[key].setPos(was + way)
 
     @guarded
     def mouseReleaseEvent(self, event: Any) -> None:
@@ -144,5 +174,7 @@ class FlowFrame(QGraphicsItem):
             self.canvas.document.show(self.key, "Resize frame", size=[round(self.size[0]), round(self.size[1])])
         elif self._grip is not None and self.pos() != self._start:
             places = {name: (item.x(), item.y()) for name in self._inside if (item := self.canvas.nodes.get(name))}
-            self.canvas.document.place({self.key: (self.x(), self.y()), **places}, label="Move frame")
+            places |= {key: (each.x(), each.y()) for key in self._frames if (each := self.canvas.frames.get(key))}
+            label = "Move frame" if self.moves_nodes else "Move note"
+            self.canvas.document.place({self.key: (self.x(), self.y()), **places}, label=label)
         self._grip = None

@@ -23,6 +23,8 @@ MARGIN = 14.0
 SNAP = 10.0
 REACH = 13.0
 """How near a port counts as on it."""
+DOT_REACH = 6.0
+"""As near as that at a reroute: its middle moves it."""
 DETAIL = 0.35
 """Zoom below which a node is a coloured rectangle."""
 PICTURE_MOST = 300.0
@@ -81,8 +83,8 @@ class FlowNode(AbstractNodeItem):
         if self.mark.sounds and not self.face.collapsed:
             self.sound_rect = QRectF(EDGE, height, WIDTH - 2 * EDGE, SOUND)
             height += SOUND + EDGE
-        self._width, self._height = WIDTH, height
-        self.body = QRectF(0, 0, WIDTH, height)
+        self._width, self._height = self.face.width, height
+        self.body = QRectF(0, 0, self.face.width, height)
         self._bounds = self.body.adjusted(-MARGIN, -MARGIN, MARGIN, MARGIN + 4)
         self._shape = QPainterPath()
         self._shape.addRect(self.body.adjusted(-7, 0, 7, 0))
@@ -101,12 +103,12 @@ class FlowNode(AbstractNodeItem):
     def port_at(self, place: QPointF) -> PortSpot | None:
         """The port near a point of the item."""
         near = [(abs(spot.x - place.x()) + abs(spot.y - place.y()), spot) for spot in self.face.ports]
-        near = [each for each in near if each[0] < REACH]
+        near = [each for each in near if each[0] < (DOT_REACH if self.face.dot else REACH)]
         return min(near, key=lambda each: each[0])[1] if near else None
 
     def row_port(self, place: QPointF, side: str) -> PortSpot | None:
         """The port of a side on the row of a point: a wire may be dropped anywhere on the row."""
-        if not -MARGIN <= place.x() <= WIDTH + MARGIN:
+        if not -MARGIN <= place.x() <= self.face.width + MARGIN:
             return None
         rows = [spot for spot in self.face.ports if spot.side == side and abs(spot.y - place.y()) <= 12]
         return min(rows, key=lambda spot: abs(spot.y - place.y()), default=None)

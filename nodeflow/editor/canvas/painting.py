@@ -27,6 +27,9 @@ CENTER = Qt.AlignmentFlag.AlignCenter
 def paint_far(painter: QPainter, node: FlowNode) -> None:
     """A rectangle in the colour of its category."""
     face = node.face
+    if face.dot:
+        painter.fillRect(node.body.adjusted(5, 5, -5, -5), theme.type_color(face.ports[0].type))
+        return
     painter.fillRect(node.body, theme.color(theme.BODY))
     painter.fillRect(QRectF(0, 0, WIDTH, min(HEADER, node.body.height())), _header_color(node))
     if node.image is not None and not node.picture_rect.isEmpty():
@@ -45,6 +48,9 @@ def paint_near(painter: QPainter, node: FlowNode) -> None:
     """All of it."""
     face = node.face
     painter.setOpacity(_strength(node))
+    if face.dot:
+        _dot(painter, node)
+        return
     _shadow(painter, node.body)
     if face.subgraph:
         _sheets(painter, node.body)
@@ -63,6 +69,26 @@ def paint_near(painter: QPainter, node: FlowNode) -> None:
     _outline(painter, node)
     for spot in face.ports:
         _port(painter, node, spot)
+
+
+def _dot(painter: QPainter, node: FlowNode) -> None:
+    """A reroute: a dot that the wire runs through; its sides take hold of wires."""
+    spot = node.face.ports[0]
+    lit = node.lit is None or any((each.side, each.name) in node.lit for each in node.face.ports)
+    color, middle = theme.type_color(spot.type), node.body.center()
+    strong = node.isSelected() or bool(node.hot) or bool(node.lit and lit)
+    painter.setOpacity(_strength(node) * (1.0 if lit else 0.25))
+    if strong:
+        painter.setPen(NO_PEN)
+        painter.setBrush(theme.faded(theme.color(theme.ACCENT) if node.isSelected() else color, 0.3))
+        painter.drawEllipse(middle, 11, 11)
+    painter.setPen(QPen(theme.color(theme.ACCENT) if node.isSelected() else theme.color(theme.CANVAS), 2))
+    painter.setBrush(color)
+    painter.drawEllipse(middle, 7, 7)
+    if node.mark.problems or node.mark.state == "failed":
+        painter.setPen(QPen(theme.color(theme.BAD), 2))
+        painter.setBrush(NO_BRUSH)
+        painter.drawEllipse(middle, 9.5, 9.5)
 
 
 def _strength(node: FlowNode) -> float:
@@ -93,6 +119,8 @@ def _shadow(painter: QPainter, body: QRectF) -> None:
 def _header_color(node: FlowNode) -> QColor:
     if node.face.mute:
         return theme.category_color("logic")
+    if node.face.tint:
+        return theme.color(node.face.tint)
     return theme.category_color(node.face.category) if node.face.known else theme.color(theme.BAD_DARK)
 
 

@@ -13,9 +13,10 @@ from PySide6.QtCore import QPoint, QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import QCursor, QPainter, QPixmapCache, QResizeEvent
 
 from ...graph.graph import split
-from ...graph.subgraphs import PREFIX
+from ...graph.subgraphs import PREFIX, passes_on
 from .. import theme
 from ..clipping import spot as place_of
+from ..dots import carried
 from ..faces import WIDTH, PortSpot, face
 from ..guard import guarded
 from ..layout import arranged
@@ -25,6 +26,8 @@ from .crumbs import Crumbs
 from .frame import FlowFrame, frames_of
 from .minimap import Minimap
 from .node import FlowNode
+from .notes import MARK as NOTE
+from .notes import FlowNote, notes_of
 from .viewer import ZOOM_HIGH, FlowViewer
 from .wire import FlowWire, LiveWire
 
@@ -87,7 +90,9 @@ class Projection(FlowViewer):
         loose: dict[str, tuple[float, float]] | None = None
         for name, node in graph.nodes.items():
             view = graph.view.get(name)
-            kind = self.document.spec(name) if node.type.startswith(PREFIX) else None
+            kind: object = self.document.spec(name) if node.type.startswith(PREFIX) else None
+            if passes_on(self.document.spec(name)):
+                kind = carried(self.document, name)
             now = (
                 node.type, node.bypass, node.mute, kind, node.values, node.wires, view, used.get(name, frozenset())
             )  # fmt: skip
@@ -215,12 +220,12 @@ class Projection(FlowViewer):
             self.scene().addItem(wire)
 
     def _sync_frames(self) -> None:
-        wanted = frames_of(self.document.graph)
+        wanted = {**frames_of(self.document.graph), **notes_of(self.document.graph)}
         for name in self.frames.keys() - wanted.keys():
             self.scene().removeItem(self.frames.pop(name))
         for name, view in wanted.items():
             if name not in self.frames:
-                self.frames[name] = FlowFrame(name, self)
+                self.frames[name] = (FlowNote if name.startswith(NOTE) else FlowFrame)(name, self)
                 self.scene().addItem(self.frames[name])
             self.frames[name].show_view(view)
 
@@ -237,6 +242,10 @@ class Projection(FlowViewer):
     def node_at(self, at: QPointF) -> FlowNode | None:
         """The node under a point of the scene."""
         return next((item for item in self.scene().items(at) if isinstance(item, FlowNode)), None)
+
+    def frame_at(self, at: QPointF) -> FlowFrame | None:
+        """The frame whose title bar, or the note, is under a point of the scene."""
+        return next((item for item in self.scene().items(at) if isinstance(item, FlowFrame)), None)
 
     def wire_at(self, at: QPointF) -> FlowWire | None:
         """The wire near a point of the scene."""
@@ -301,6 +310,8 @@ class Projection(FlowViewer):
         """Another look: everything is painted again."""
         self._row = None
         for item in self.scene().items():
+            if isinstance(item, FlowNote):
+                item.retint()
             item.update()
         self.viewport().update()
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from .node import FlowNode
 
 Z_WIRE, Z_LIVE = -1.0, 10.0
+IN_DOT = 6.0
+"""How far a wire runs into a reroute."""
 
 
 def curve(start: QPointF, end: QPointF) -> QPainterPath:
@@ -64,6 +66,8 @@ class FlowWire(QGraphicsPathItem):
         self.setVisible(True)
         spot = self.source.face.port("out", self.output)
         self.carries = spot.type if spot else ""
+        start = start - QPointF(IN_DOT, 0) if self.source.face.dot else start
+        end = end + QPointF(IN_DOT, 0) if self.target.face.dot else end
         path = curve(start, end)
         self.prepareGeometryChange()  # the scene looks the item up by its old bounds
         self._bounds = path.controlPointRect().adjusted(-4, -4, 4, 4)
