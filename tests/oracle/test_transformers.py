@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from nodeflow.diffusion.models import model_class
 from nodeflow.diffusion.models.perturbation import Hand, Perturbation, touched
+from nodeflow.errors import NodeflowError
 
 diffusers = pytest.importorskip("diffusers")
 transformers = pytest.importorskip("transformers")
@@ -62,6 +63,7 @@ PUBLISHED: dict[str, tuple[str, Options]] = {
     "Flux dev, Kontext": ("FluxTransformer2DModel", FLUX),
     "Flux schnell": ("FluxTransformer2DModel", {**FLUX, "guidance_embeds": False}),
     "Flux Fill": ("FluxTransformer2DModel", {**FLUX, "in_channels": 384, "out_channels": 64}),
+    "DiT-XL/2": ("DiTTransformer2DModel", {"out_channels": 8}),
     "Flux Canny, Depth": ("FluxTransformer2DModel", {**FLUX, "in_channels": 128, "out_channels": 64}),
 }
 T5_XXL: Options = {
@@ -172,6 +174,27 @@ def test_sd3_equals_the_reference(config: Options, size: tuple[int, int]) -> Non
     given["timestep"] = torch.tensor([1000.0, 3.5])
     with torch.no_grad():
         agree(ours(x, **given), reference(x, **given).sample)
+
+
+@pytest.mark.parametrize("change", [{}, {"sample_size": 8, "out_channels": 6, "patch_size": 1, "norm_eps": 0.01}])
+def test_dit_equals_the_reference(change: Options) -> None:
+    config = {"attention_head_dim": 8, "num_attention_heads": 2, "num_layers": 2, "num_embeds_ada_norm": 5, **change}
+    reference, ours = pair("DiTTransformer2DModel", config)
+    assert shapes(ours) == shapes(reference)
+    side = config.get("sample_size", 32)
+    x, t, classes = torch.randn(2, 4, side, side), torch.tensor([999, 3]), torch.tensor([5, 1])
+    with torch.no_grad():
+        agree(ours(x, t, classes), reference(x, t, classes).sample)
+
+
+def test_dit_paints_oblong_latents_and_refuses_strange_classes() -> None:
+    config = {"attention_head_dim": 8, "num_attention_heads": 2, "num_layers": 1, "num_embeds_ada_norm": 5}
+    ours = model_class("Transformer2DModel").from_config(config).eval()
+    x = torch.randn(1, 4, 8, 12)
+    assert ours(x, 3, torch.tensor([5])).shape == x.shape
+    for wrong in (torch.tensor([6]), torch.tensor([-1]), torch.tensor([1, 2])):
+        with pytest.raises(NodeflowError, match="NF414"):
+            ours(x, 3, wrong)
 
 
 def test_positions_of_sd3_are_those_of_the_reference() -> None:

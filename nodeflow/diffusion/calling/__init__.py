@@ -20,6 +20,7 @@ from torch import Tensor
 from ...values import Conditioning, Latent
 from .base import Question, Way
 from .flux import FLUX
+from .dit import DIT
 from .plain import PLAIN
 from .sd3 import SD3
 from .unet import UNET
@@ -29,6 +30,7 @@ __all__ = ["WAYS", "Question", "Way", "asked", "completed", "shown_channels", "t
 WAYS: dict[str, Way] = {
     "FluxTransformer2DModel": FLUX,
     "SD3Transformer2DModel": SD3,
+    "DiTTransformer2DModel": DIT,
     "UNet2DConditionModel": UNET,
 }
 """By the class name of the network."""

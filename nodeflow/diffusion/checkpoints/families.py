@@ -118,6 +118,10 @@ _SD_NOISE = {
 }  # fmt: skip
 _PNDM = {"_class_name": "PNDMScheduler", **_SD_NOISE, "skip_prk_steps": True}
 _EULER = {"_class_name": "EulerDiscreteScheduler", **_SD_NOISE, "timestep_spacing": "leading"}
+_DDIM = {
+    "_class_name": "DDIMScheduler", "num_train_timesteps": 1000, "beta_schedule": "linear", "beta_start": 0.0001,
+    "beta_end": 0.02, "clip_sample": False, "prediction_type": "epsilon",
+}  # fmt: skip
 _XL = {"addition_embed_type": ("text_time",)}
 _FLOW = {"_class_name": "FlowMatchEulerDiscreteScheduler", "num_train_timesteps": 1000}
 
@@ -126,6 +130,10 @@ FAMILIES: tuple[Family, ...] = (
     Family("sound", (*_UNET, "UNet2DModel"), SOUND, texts=Texts()),
     Family("pixels", ("UNet2DModel",), ("",), pipeline="DDPMPipeline"),
     Family("ldm", ("UNet2DModel",), ("AutoencoderKL",), pipeline="DDPMPipeline"),
+    Family(
+        "dit", ("DiTTransformer2DModel", "Transformer2DModel"), when={"norm_type": ("ada_norm_zero", None)},
+        scheduler=_DDIM, pipeline="DiTPipeline",
+    ),
     Family(
         "sdxl-refiner", _UNET, when=_XL, lacks=("text_encoder",), texts=Texts(("text_encoder_2",), "sdxl-refiner"),
         tasks=_REPAINTS, states=(1280,), scheduler=_EULER, pipeline="StableDiffusionXLImg2ImgPipeline",

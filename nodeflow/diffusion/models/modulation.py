@@ -49,9 +49,9 @@ class FinalModulation(Modulation):
         return modulated(normalised(x), shift, scale)
 
 
-def normalised(x: Tensor) -> Tensor:
+def normalised(x: Tensor, eps: float = EPS) -> Tensor:
     """Each token with mean 0 and variance 1 over its channels, [B, N, C]."""
-    return F.layer_norm(x, x.shape[-1:], eps=EPS)
+    return F.layer_norm(x, x.shape[-1:], eps=eps)
 
 
 def modulated(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:

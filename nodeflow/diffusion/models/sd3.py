@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
-import torch
 from msgspec import Meta
 from torch import Tensor, nn
-
-from nodeflow.errors import NodeflowError
 
 from .base import Config, Count, Model, Width
 from .embeddings import timestep_vector
 from .joint import JointTransformerBlock
 from .kernels import Linear
 from .modulation import Condition, FinalModulation
+from .patches import PatchEmbed, unpatched
 from .perturbation import Changes
 from .transformer import require_texts
 
@@ -59,7 +57,8 @@ class SD3Transformer2DModel(Model):
     def __init__(self, config: SD3TransformerConfig) -> None:
         super().__init__()
         self._c = c = config
-        self.pos_embed = PatchEmbed(c)
+        base = c.sample_size // c.patch_size
+        self.pos_embed = PatchEmbed(c.in_channels, c.width, c.patch_size, base, c.pos_embed_max_size)
         self.time_text_embed = Condition(c.pooled_projection_dim, c.width)
         self.context_embedder = Linear(c.joint_attention_dim, c.width)
         self.transformer_blocks = nn.ModuleList(
@@ -112,69 +111,4 @@ class SD3Transformer2DModel(Model):
             x, text = block(x, text, c, change=None if changes is None else changes.get(block))
             if hints and not block.last:
                 x = x + hints[i * len(hints) // blocks]
-        return self._picture(self.proj_out(self.norm_out(x, c)), rows, columns)
-
-    def _picture(self, tokens: Tensor, rows: int, columns: int) -> Tensor:
-        """[B, rows · columns, p² C] -> [B, C, p rows, p columns]."""
-        p = self._c.patch_size
-        patches = tokens.unflatten(2, (p, p, -1)).unflatten(1, (rows, columns))
-        return patches.permute(0, 5, 1, 3, 2, 4).flatten(4).flatten(2, 3)
-
-
-class PatchEmbed(nn.Module):
-    """Patches as tokens, and where they are: the middle of a square table of sinusoidal positions.
-
-    A picture of any size takes the positions around the table's centre, so that the middle of every picture is in
-    the same place (section 5.3.2 of the paper).
-    """
-
-    pos_embed: Tensor
-
-    def __init__(self, c: SD3TransformerConfig) -> None:
-        super().__init__()
-        self.patch, self.side = c.patch_size, c.pos_embed_max_size
-        self.proj = nn.Conv2d(c.in_channels, c.width, c.patch_size, stride=c.patch_size)
-        self.register_buffer("pos_embed", positions(c.pos_embed_max_size, c.sample_size // c.patch_size, c.width)[None])
-
-    def grid(self, x: Tensor) -> tuple[int, int]:
-        """Rows and columns of patches of [B, C, H, W].
-
-        Raises:
-            NodeflowError: NF414, the sides are no multiples of the patch, or more than there are positions.
-        """
-        height, width = x.shape[-2:]
-        most = self.patch * self.side
-        if height % self.patch or width % self.patch or not 0 < height <= most or not 0 < width <= most:
-            raise NodeflowError(
-                "NF414",
-                f"a latent of {height} × {width}, but this network takes multiples of {self.patch} up to {most}",
-                fix="change the size of the picture",
-            )
-        return height // self.patch, width // self.patch
-
-    def forward(self, x: Tensor) -> Tensor:
-        """[B, C, H, W] -> [B, rows · columns, D]."""
-        rows, columns = self.grid(x)
-        top, left = (self.side - rows) // 2, (self.side - columns) // 2
-        table = self.pos_embed.unflatten(1, (self.side, self.side))
-        here = table[:, top : top + rows, left : left + columns].flatten(1, 2)
-        return self.proj(x).flatten(2).transpose(1, 2) + here.to(x.dtype)
-
-
-def positions(side: int, base: int, width: int) -> Tensor:
-    """A square table of sinusoidal positions, half of the channels for the column, half for the row.
-
-    Args:
-        side: Rows and columns of the table.
-        base: The table spans 0..base, whatever its size.
-        width: Channels, a multiple of 4.
-
-    Returns:
-        float32, [side², width].
-    """
-    omega = 10_000 ** (-torch.arange(width // 4, dtype=torch.float64) / (width // 4))
-    place = torch.arange(side, dtype=torch.float32) / (side / base)
-    angle = place[:, None] * omega
-    one = torch.cat([angle.sin(), angle.cos()], dim=-1).float()
-    rows, columns = one[:, None].expand(side, side, -1), one[None].expand(side, side, -1)
-    return torch.cat([columns, rows], dim=-1).flatten(0, 1)
+        return unpatched(self.proj_out(self.norm_out(x, c)), rows, columns, self._c.patch_size)
