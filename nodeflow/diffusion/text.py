@@ -202,7 +202,7 @@ def _states(encoder: Any, ids: Tensor, layer: tuple[int, bool]) -> tuple[Tensor,
     Args:
         layer: How many layers before the last to take, and whether to normalise their states.
     """
-    table = next((m for name, m in encoder.named_modules() if name.endswith("token_embedding")), None)
+    table = next((m for name, m in encoder.named_modules() if name.endswith(("token_embedding", "embed_tokens"))), None)
     if table is not None and ids.max() >= table.num_embeddings:
         raise NodeflowError(
             "NF408",

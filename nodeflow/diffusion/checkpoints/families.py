@@ -51,6 +51,7 @@ class Family:
         autoencoders: Class names of its autoencoder; "" = may have none and works on pixels or waves themselves.
         when: Keys of the denoiser's configuration and the values they may have; a missing key is None.
         lacks: Components that its models do not have, where that tells it from another family.
+        has: Components that its models have, where that tells it from another family.
         texts: How it reads prompts; None = it does not.
         tasks: By name (n, m): a denoiser that takes n C + m channels, C those of the latent, does this.
         patch: So many cells of a latent along an edge are one token, whose channels the denoiser counts; 1 where it
@@ -71,6 +72,7 @@ class Family:
     autoencoders: tuple[str, ...] = ("AutoencoderKL",)
     when: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     lacks: tuple[str, ...] = ()
+    has: tuple[str, ...] = ()
     texts: Texts | None = None
     tasks: Mapping[str, tuple[int, int]] = field(default_factory=lambda: {"paint": (1, 0)})
     patch: int = 1
@@ -88,6 +90,7 @@ class Family:
             kind in self.denoisers
             and _autoencoder(components) in self.autoencoders
             and not any(name in components for name in self.lacks)
+            and all(name in components for name in self.has)
             and all(config.get(key) in values for key, values in self.when.items())
         )
 
@@ -129,7 +132,12 @@ FAMILIES: tuple[Family, ...] = (
     Family("waves", (WAVE_DENOISER,), ("",), pipeline="DanceDiffusionPipeline"),
     Family("sound", (*_UNET, "UNet2DModel"), SOUND, texts=Texts()),
     Family("pixels", ("UNet2DModel",), ("",), pipeline="DDPMPipeline"),
-    Family("ldm", ("UNet2DModel",), ("AutoencoderKL",), pipeline="DDPMPipeline"),
+    Family("ldm", ("UNet2DModel",), ("AutoencoderKL", "VQModel"), pipeline="LDMPipeline"),
+    Family(
+        "ldm-text", _UNET, ("AutoencoderKL", "VQModel"), has=("bert",), texts=Texts(("bert",), "bert"),
+        scheduler=_DDIM | {"beta_schedule": "scaled_linear", "beta_start": 0.0015, "beta_end": 0.0195},
+        pipeline="LDMTextToImagePipeline",
+    ),
     Family(
         "dit", ("DiTTransformer2DModel", "Transformer2DModel"), when={"norm_type": ("ada_norm_zero", None)},
         scheduler=_DDIM, pipeline="DiTPipeline",

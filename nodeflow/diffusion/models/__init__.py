@@ -21,6 +21,7 @@ MODELS: dict[str, str] = {
     "ControlNetModel": "controlnet",
     "DiTTransformer2DModel": "dit",
     "FluxTransformer2DModel": "flux",
+    "LDMBertModel": "ldm_bert",
     "SD3Transformer2DModel": "sd3",
     "SpectrogramAutoencoder": "autoencoder_spectrogram",
     "T5EncoderModel": "t5",
@@ -28,6 +29,7 @@ MODELS: dict[str, str] = {
     "UNet1DModel": "unet1d",
     "UNet2DConditionModel": "unet2d_condition",
     "UNet2DModel": "unet2d",
+    "VQModel": "vq",
     "Waves": "waves",
 }
 """Class name as in `config.json` -> module of this package."""

@@ -78,9 +78,9 @@ class DiagonalGaussian:
 
 
 class Encoder(nn.Module):
-    """A picture to the moments of its latent, [B, C_in, H, W] -> [B, 2 C, H/f, W/f]."""
+    """A picture to what is said of its latent, [B, C_in, H, W] -> [B, channels, H/f, W/f]."""
 
-    def __init__(self, c: AutoencoderKLConfig) -> None:
+    def __init__(self, c: AutoencoderKLConfig, channels: int) -> None:
         super().__init__()
         widths = c.block_out_channels
         resnet = _resnet(c)
@@ -95,10 +95,10 @@ class Encoder(nn.Module):
         self.mid_block = _mid_block(c)
         self.conv_norm_out = nn.GroupNorm(c.norm_num_groups, widths[-1], _EPS)
         self.conv_act = activation("silu")
-        self.conv_out = nn.Conv2d(widths[-1], 2 * c.latent_channels, 3, padding=1)
+        self.conv_out = nn.Conv2d(widths[-1], channels, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """[B, C_in, H, W] -> [B, 2 C, H/f, W/f]."""
+        """[B, C_in, H, W] -> [B, channels, H/f, W/f]."""
         x = self.conv_in(x)
         for block in self.down_blocks:
             x = block(x)
@@ -145,7 +145,7 @@ class AutoencoderKL(base.Model):
     def __init__(self, config: AutoencoderKLConfig) -> None:
         super().__init__()
         self._c = c = config
-        self.encoder = Encoder(c)
+        self.encoder = Encoder(c, 2 * c.latent_channels)
         self.decoder = Decoder(c)
         self.quant_conv = nn.Conv2d(2 * c.latent_channels, 2 * c.latent_channels, 1) if c.use_quant_conv else None
         self.post_quant_conv = nn.Conv2d(c.latent_channels, c.latent_channels, 1) if c.use_post_quant_conv else None
@@ -161,13 +161,7 @@ class AutoencoderKL(base.Model):
             NodeflowError: NF414, the picture has other channels, or its size is no multiple.
         """
         self._require_map(x, self._c.in_channels)
-        if any(side % self.downsampling for side in x.shape[-2:]):
-            raise NodeflowError(
-                "NF414",
-                f"a picture of {x.shape[-2]} × {x.shape[-1]} cannot be encoded: "
-                f"height and width must be multiples of {self.downsampling}",
-                fix="resize or crop it first",
-            )
+        require_multiple(x, self.downsampling)
         moments = self.encoder(x)
         return DiagonalGaussian(moments if self.quant_conv is None else self.quant_conv(moments))
 
@@ -190,6 +184,17 @@ class AutoencoderKL(base.Model):
         """Pictures [B, C_in, H, W] through a drawn latent and back: (reconstruction, posterior), for training."""
         posterior = self.encode(x)
         return self.decode(posterior.sample(generator)), posterior
+
+
+def require_multiple(x: Tensor, factor: int) -> None:
+    """Raise NF414 unless height and width of [B, C, H, W] are multiples."""
+    if any(side % factor for side in x.shape[-2:]):
+        raise NodeflowError(
+            "NF414",
+            f"a picture of {x.shape[-2]} × {x.shape[-1]} cannot be encoded: "
+            f"height and width must be multiples of {factor}",
+            fix="resize or crop it first",
+        )
 
 
 def _resnet(c: AutoencoderKLConfig) -> Callable[[int, int], ResnetBlock2D]:

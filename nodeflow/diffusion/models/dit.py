@@ -101,7 +101,7 @@ class DiTTransformer2DModel(Model):
 
     def _require_classes(self, x: Tensor, labels: Tensor) -> None:
         most = self._c.num_embeds_ada_norm
-        if labels.shape != x.shape[:1] or not (0 <= int(labels.min()) and int(labels.max()) <= most):
+        if labels.shape != x.shape[:1] or not (int(labels.min()) >= 0 and int(labels.max()) <= most):
             what = f"the classes are {labels.flatten().tolist()[:8]}, but there are {most} and {most} for any"
             raise NodeflowError("NF414", what, fix="choose one class a sample")
 

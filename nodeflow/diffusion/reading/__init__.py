@@ -10,6 +10,7 @@ from __future__ import annotations
 from ...errors import NodeflowError
 from ...values import Conditioning, TextEncoder
 from .base import Borrow, Prompts, Reading
+from .bert import bert
 from .clip import clip
 from .flux import flux
 from .sd3 import sd3
@@ -18,6 +19,7 @@ from .sdxl import refiner, sdxl
 __all__ = ["READINGS", "Borrow", "Prompts", "Reading", "conditioning"]
 
 READINGS: dict[str, Reading] = {
+    "bert": bert,
     "clip": clip,
     "flux": flux,
     "sd3": sd3,
