@@ -39,9 +39,10 @@ def fit_task(latent: Facts, denoiser: Facts) -> None:
         NodeflowError: NF211, naming the node that makes one.
     """
     have, task = (latent or {}).get("for"), (denoiser or {}).get("task")
-    nodes = {"inpaint": "Encode image for inpainting", "edit": "Encode image for editing"}
+    nodes = {"inpaint": "Encode image for inpainting", "edit": "Encode image for editing",
+             "upscale": "Encode image for upscaling"}  # fmt: skip
     if have and task in nodes and have != task:
-        words = {"inpaint": "repaint what a mask marks", "edit": "edit a picture"}
+        words = {"inpaint": "repaint what a mask marks", "edit": "edit a picture", "upscale": "enlarge a picture"}
         what = f"the model was trained to {words[task]}, and the latent has none beside it"
         raise NodeflowError("NF211", what, where="latent", fix=f'make it with "{nodes[task]}"')
 

@@ -29,6 +29,11 @@ def _edited(autoencoder: dict[str, Any] | None, **_: Any) -> dict[str, Any]:
     return {"latent": {"space": (autoencoder or {}).get("space"), "for": "edit"}}
 
 
+def _enlarged(autoencoder: dict[str, Any] | None, **_: Any) -> dict[str, Any]:
+    require_media(autoencoder, "image")
+    return {"latent": {"space": (autoencoder or {}).get("space"), "for": "upscale"}}
+
+
 def _decoded(autoencoder: dict[str, Any] | None, latent: dict[str, Any] | None, **_: Any) -> dict[str, Any]:
     require_media(autoencoder, "image")
     same_space(latent, autoencoder, "decoder")
@@ -174,6 +179,19 @@ def scale(
     from nodeflow.diffusion.latents import scaled
 
     return scaled(latent, factor, filter)
+
+
+@node("latent/encode-upscale", title="Encode image for upscaling", describe=_enlarged)
+def encode_upscale(autoencoder: Autoencoder, image: Image) -> Latent:
+    """An empty latent with a small picture beside it, for models that enlarge pictures: a cell a pixel.
+
+    Args:
+        autoencoder: The model's; it says how much larger the result is.
+        image: The picture to enlarge; sides that are multiples of 32 suit every model.
+    """
+    from nodeflow.diffusion.latents import to_upscale
+
+    return to_upscale(image, autoencoder.space)
 
 
 @node("latent/decode", title="Decode latent", describe=_decoded)

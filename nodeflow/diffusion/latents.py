@@ -118,6 +118,13 @@ def scaled(latent: Latent, factor: float, filter: Literal["nearest", "bilinear",
     return replace(latent, data=data, mask=resized(latent.mask, "nearest"), masked=masked, beside=beside)
 
 
+def to_upscale(image: Image, space: LatentSpace) -> Latent:
+    """An empty latent, a cell for each pixel of the pictures, which stand beside it; decoded it is that much larger."""
+    beside = 2 * image.data - 1
+    batch, _, height, width = beside.shape
+    return Latent(beside.new_zeros(batch, space.channels, height, width), space, beside=beside)
+
+
 def with_mask(latent: Latent, mask: Mask) -> Latent:
     """The latent with a mask of its own size, 1 where the picture's mask is at least a half, nearest pixel, and with
     that of every pixel.

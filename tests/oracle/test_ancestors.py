@@ -6,16 +6,21 @@ import diffusers
 import pytest
 import torch
 from diffusers.pipelines.latent_diffusion.pipeline_latent_diffusion import LDMBertConfig, LDMBertModel
-from oracle.whole import GUIDANCE, NEGATIVE, PROMPT, STEPS, Model, agree, generator
-from tiny import SD_SCHEDULER, UNET, VAE
+from oracle.whole import GUIDANCE, PROMPT, SEED, STEPS, Model, agree, generator
+from tiny import PIXEL_UNET, SD_SCHEDULER, UNET, VAE
 from transformers import BertTokenizer
 
+import nodeflow
 from nodeflow.diffusion import schedulers
-from nodeflow.diffusion.latents import empty, to_image
+from nodeflow.diffusion.calling import completed
+from nodeflow.diffusion.guidance import network, unguided
+from nodeflow.diffusion.latents import empty, to_image, to_upscale
 from nodeflow.diffusion.models import model_class
 from nodeflow.diffusion.sampling import sample
+from nodeflow.engine import Engine
 from nodeflow.errors import NodeflowError
-from nodeflow.values import Conditioning
+from nodeflow.execution import Cache
+from nodeflow.values import Conditioning, Image
 
 DDIM = {key: value for key, value in SD_SCHEDULER.items() if key not in ("_class_name", "skip_prk_steps")}
 BERT = {
@@ -48,6 +53,15 @@ def vae():
     return shaken(diffusers.AutoencoderKL(**config))
 
 
+GRAPHS = Path(__file__).parents[2] / "graphs"
+NUMBERS = {"positive": 7, "negative": 1000}
+
+
+@pytest.fixture(scope="module")
+def engine() -> Engine:
+    return Engine(results=Cache(folder=None))
+
+
 @pytest.fixture(scope="module")
 def dit(tmp_path_factory) -> Model:
     torch.manual_seed(0)
@@ -62,20 +76,23 @@ def dit(tmp_path_factory) -> Model:
 def first(tmp_path_factory) -> Model:
     torch.manual_seed(1)
     folder = tmp_path_factory.mktemp("ldm")
-    words = [
-        "[PAD]",
-        "[UNK]",
-        "[CLS]",
-        "[SEP]",
-        "[MASK]",
-        *["a", "photo", "of", "red", "heart", "happy", "face", ",", "##s", "##d", "sad"],
-    ]
+    words = "[PAD] [UNK] [CLS] [SEP] [MASK] a photo of red heart happy face , ##s ##d sad".split()  # noqa: SIM905
     (folder / "vocab.txt").write_text("\n".join(words))
     tokenizer = BertTokenizer(str(folder / "vocab.txt"), model_max_length=77)
     bert = shaken(LDMBertModel(LDMBertConfig(**BERT)))
     unet = shaken(diffusers.UNet2DConditionModel(**{k: v for k, v in UNET.items() if k != "_class_name"}))
     scheduler = diffusers.DDIMScheduler(**DDIM)
     diffusers.LDMTextToImagePipeline(vae(), bert, tokenizer, unet, scheduler).save_pretrained(folder)
+    return Model.load(str(folder))
+
+
+@pytest.fixture(scope="module")
+def larger(tmp_path_factory) -> Model:
+    torch.manual_seed(4)
+    folder = tmp_path_factory.mktemp("larger")
+    config = {key: value for key, value in PIXEL_UNET.items() if key != "_class_name"} | {"in_channels": 6}
+    unet, book = shaken(diffusers.UNet2DModel(**config)), shaken(diffusers.VQModel(**VQ))
+    diffusers.LDMSuperResolutionPipeline(book, unet, diffusers.DDIMScheduler(**DDIM)).save_pretrained(folder)
     return Model.load(str(folder))
 
 
@@ -98,6 +115,13 @@ def test_dit_paints_as_the_reference(dit: Model) -> None:
     agree(drawn(dit, told), expected)
 
 
+def test_the_graph_of_classes_paints_the_same(dit: Model, engine: Engine) -> None:
+    told = {name: Conditioning(torch.zeros(1, 0, 0), labels=torch.tensor([n])) for name, n in NUMBERS.items()}
+    given = {"class": 7, "guidance": GUIDANCE, "seed": SEED, "steps": STEPS, "scheduler": "DDIMScheduler"}
+    found = nodeflow.load(GRAPHS / "class-to-image.json", engine=engine)(model=dit.folder, **given).image
+    agree(found.data, drawn(dit, told))
+
+
 def test_dit_wants_a_class(dit: Model) -> None:
     with pytest.raises(NodeflowError, match=r"NF414.*Class"):
         drawn(dit, {name: Conditioning(torch.zeros(1, 2, 3)) for name in ("positive", "negative")})
@@ -115,13 +139,11 @@ def test_the_first_text_encoder_reads_as_the_reference(first: Model, said: str) 
 
 @pytest.mark.parametrize("size", [(16, 16), (16, 24)])
 def test_the_first_latent_diffusion_paints_as_the_reference(first: Model, size: tuple[int, int]) -> None:
-    assert (first.parts.denoiser.family, first.space.name) == ("ldm-text", "sd1")
+    assert first.parts.denoiser.family == "ldm-text"
     pipe = first.pipeline("LDMTextToImagePipeline", "DDIMScheduler", {})
-    # the reference has a fixed empty prompt beside guidance
     call = {"generator": generator(), "num_inference_steps": STEPS, "output_type": "pt", "guidance_scale": GUIDANCE}
     expected = pipe(PROMPT, height=size[0] * 4, width=size[1] * 4, **call).images
     prompts = {"positive": first.encode(PROMPT), "negative": first.encode("")}
-    assert NEGATIVE
     agree(drawn(first, prompts, height=size[0], width=size[1]), expected)
 
 
@@ -150,3 +172,27 @@ def test_rounding_to_words_is_idempotent() -> None:
     book = ours("VQModel", shaken(diffusers.VQModel(**VQ))).quantize
     once = book(torch.randn(1, 3, 6, 6))
     assert torch.equal(book(once), once)
+
+
+def test_a_picture_is_enlarged_as_by_the_reference(larger: Model) -> None:
+    assert (larger.parts.denoiser.family, larger.parts.denoiser.task) == ("ldm-upscale", "upscale")
+    picture = Image(torch.rand(1, 3, 16, 32, generator=generator(1)))
+    pipe = diffusers.LDMSuperResolutionPipeline.from_pretrained(larger.folder)
+    pipe.set_progress_bar_config(disable=True)
+    call = {"generator": generator(), "num_inference_steps": STEPS, "output_type": "pt"}
+    expected = pipe(2 * picture.data - 1, **call).images
+    latent = to_upscale(picture, larger.space)
+    net = unguided(network(larger.net), completed(larger.net, {"positive": None}, latent)["positive"])
+    done = sample(net, latent, larger.solver("DDIMScheduler", {}), schedulers.Noise(generator()), in_channels=6)
+    found = to_image(larger.vae, done.latent).data
+    assert found.shape == (1, 3, 32, 64)
+    agree(found, expected)
+
+
+def test_the_graph_of_upscaling_enlarges(larger: Model, engine: Engine, tmp_path: Path) -> None:
+    path = Image(torch.rand(1, 3, 16, 16, generator=generator(1))).save(tmp_path / "small.png")[0]
+    flow = nodeflow.load(GRAPHS / "super-resolution.json", engine=engine)
+    found = flow(model=larger.folder, image=str(path), seed=1, steps=2).image
+    assert found.size == (32, 32) and found.data.isfinite().all()
+    with pytest.raises(NodeflowError, match=r"NF211.*Encode image for upscaling"):
+        nodeflow.load(GRAPHS / "unconditional.json", engine=engine)(model=larger.folder, seed=1, steps=2)

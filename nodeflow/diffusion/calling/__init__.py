@@ -24,6 +24,7 @@ from .dit import DIT
 from .plain import PLAIN
 from .sd3 import SD3
 from .unet import UNET
+from .unet2d import UNET2D
 
 __all__ = ["WAYS", "Question", "Way", "asked", "completed", "shown_channels", "tokens"]
 
@@ -32,6 +33,7 @@ WAYS: dict[str, Way] = {
     "SD3Transformer2DModel": SD3,
     "DiTTransformer2DModel": DIT,
     "UNet2DConditionModel": UNET,
+    "UNet2DModel": UNET2D,
 }
 """By the class name of the network."""
 
@@ -73,4 +75,4 @@ def completed(net: Any, prompts: Mapping[str, Conditioning | None], latent: Late
         latent: Where the run starts; its size counts.
     """
     complete = way_of(net).complete
-    return {name: None if given is None else complete(net, name, given, latent) for name, given in prompts.items()}
+    return {name: complete(net, name, given, latent) for name, given in prompts.items()}

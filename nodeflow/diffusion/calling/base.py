@@ -48,7 +48,7 @@ class Question:
         return {**self.hand.inputs, **changes}
 
 
-def unchanged(net: Any, name: str, given: Conditioning, latent: Latent) -> Conditioning:
+def unchanged(net: Any, name: str, given: Conditioning | None, latent: Latent) -> Conditioning | None:
     """For networks that need no more than they are told."""
     return given
 
@@ -64,12 +64,12 @@ class Way:
 
     Args:
         ask: (net, question on its device) -> prediction, [B, C', H, W].
-        complete: (net, what the prompt is for, the prompt, the run's latent) -> the prompt with what nobody said.
+        complete: (net, what the prompt is for, the prompt or None, the run's latent) -> it with what nobody said.
         channels: (net) -> how many channels it is shown, those of a latent and what stands beside it.
         patch: (net) -> so many cells of a latent along an edge are one token.
     """
 
     ask: Callable[[Any, Question], Tensor]
-    complete: Callable[[Any, str, Conditioning, Latent], Conditioning] = unchanged
+    complete: Callable[[Any, str, Conditioning | None, Latent], Conditioning | None] = unchanged
     channels: Callable[[Any], int] = all_channels
     patch: Callable[[Any], int] = lambda net: 2

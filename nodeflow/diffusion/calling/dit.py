@@ -1,4 +1,4 @@
-"""The transformers that know classes. They may predict the variance of a step beside the noise; samplers set their own."""
+"""The transformers that know classes. Beside the noise they may predict a step's variance; samplers set their own."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def ask(net: Any, question: Question) -> Tensor:
     told = question.conditioning
     if told is None or told.labels is None:
         raise NodeflowError("NF414", "the denoiser paints classes, and is told none", fix='wire the node "Class"')
-    said = net(question.x, question.t, told.labels, **question.changes(net))
+    said = net(question.x, question.t, told.labels, **question.inside(net))
     return said[:, : question.x.shape[1]]
 
 

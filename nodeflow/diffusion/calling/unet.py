@@ -54,12 +54,14 @@ def said(net: Any, told: Conditioning | None) -> dict[str, Any]:
     return {"encoder_hidden_states": told.states, "class_labels": told.labels, **more}
 
 
-def complete(net: Any, name: str, given: Conditioning, latent: Latent) -> Conditioning:
+def complete(net: Any, name: str, given: Conditioning | None, latent: Latent) -> Conditioning | None:
     """The conditioning with all sizes that the network is told, and the picture that it edits.
 
     Raises:
         NodeflowError: NF414, the pooled text states are of another model, or there is no picture to edit.
     """
+    if given is None:
+        return None
     height, width = (side * latent.space.factor for side in latent.data.shape[-2:])
     size, score = [float(height), float(width)], [LOW_SCORE if name == "negative" else SCORE]
     usual = {"original_size": size, "crop": [0.0, 0.0], "target_size": size, "aesthetic_score": score}

@@ -59,6 +59,7 @@ class Family:
         width: The key of the configuration that says how wide the text states are.
         states: How wide they are in its published models.
         size: (width, height) in pixels that it was trained for where the configuration does not say.
+        scaled: Whether the latents of its autoencoder are scaled as that says; else they are taken as they are.
         guidance: What a guidance number means: a scale of classifier-free guidance, or a number that the denoiser is
             told ("embedded").
         scheduler: Its published scheduler, for files that bring none.
@@ -79,6 +80,7 @@ class Family:
     width: str = "cross_attention_dim"
     states: tuple[int, ...] = ()
     size: tuple[int, int] = (0, 0)
+    scaled: bool = True
     guidance: Literal["classifier-free", "embedded"] = "classifier-free"
     scheduler: Mapping[str, Any] = field(default_factory=dict)
     levels: Literal["", "even"] = ""
@@ -132,6 +134,10 @@ FAMILIES: tuple[Family, ...] = (
     Family("waves", (WAVE_DENOISER,), ("",), pipeline="DanceDiffusionPipeline"),
     Family("sound", (*_UNET, "UNet2DModel"), SOUND, texts=Texts()),
     Family("pixels", ("UNet2DModel",), ("",), pipeline="DDPMPipeline"),
+    Family(
+        "ldm-upscale", ("UNet2DModel",), ("VQModel", "AutoencoderKL"), when={"in_channels": (6,)},
+        tasks={"upscale": (2, 0)}, scaled=False, pipeline="LDMSuperResolutionPipeline",
+    ),
     Family("ldm", ("UNet2DModel",), ("AutoencoderKL", "VQModel"), pipeline="LDMPipeline"),
     Family(
         "ldm-text", _UNET, ("AutoencoderKL", "VQModel"), has=("bert",), texts=Texts(("bert",), "bert"),

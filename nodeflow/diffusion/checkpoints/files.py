@@ -21,7 +21,7 @@ from nodeflow.errors import NodeflowError
 from .headers import is_pickle
 from .strict import decode
 
-STEMS = {"diffusers": "diffusion_pytorch_model", "transformers": "model"}
+STEMS = {"diffusers": "diffusion_pytorch_model", "transformers": "model", "latent_diffusion": "model"}
 """By the library that `model_index.json` names."""
 MAX_JSON_BYTES = 16 << 20
 _PICKLES = (".bin", ".ckpt", ".pt", ".pth")

@@ -212,6 +212,8 @@ def _described(layout: Layout, variant: str, dtype: str) -> ModelParts:
     family = families.recognised(denoiser["kind"], denoiser["config"], kinds)
     coder = next((read[name] for name in families.AUTOENCODERS if name in read), None)
     autoencoder = _identity(denoiser, dtype) if coder is None else _autoencoder(coder)
+    if not family.scaled:
+        autoencoder = replace(autoencoder, space=replace(autoencoder.space, scale=1.0, shift=0.0))
     space = autoencoder.space
     scheduler = layout.components["scheduler"]
     return ModelParts(
@@ -323,7 +325,8 @@ def _texts(layout: Layout, family: families.Family, read: Mapping[str, Mapping[s
 
 
 def _text_encoder(layout: Layout, name: str, read: Mapping[str, Any]) -> TextEncoder:
-    tokenizer = layout.components.get(name.replace("text_encoder", "tokenizer"), layout.components.get("tokenizer"))
+    own = name.replace("text_encoder", "tokenizer")
+    tokenizer = layout.components.get(own if own != name and own in layout.components else "tokenizer")
     if tokenizer is None:
         raise NodeflowError("NF408", f"the {name} has no tokenizer", where=str(layout.folder))
     return TextEncoder(**read, tokenizer=str(tokenizer.folder))
