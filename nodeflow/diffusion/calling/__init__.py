@@ -19,8 +19,8 @@ from torch import Tensor
 
 from ...values import Conditioning, Latent
 from .base import Question, Way
-from .flux import FLUX
 from .dit import DIT
+from .flux import FLUX
 from .plain import PLAIN
 from .sd3 import SD3
 from .unet import UNET

@@ -52,9 +52,9 @@ def ask(net: Any, question: Question) -> Tensor:
     return unpacked(said[:, : rows * columns], rows, columns)
 
 
-def complete(net: Any, name: str, given: Conditioning, latent: Latent) -> Conditioning:
+def complete(net: Any, name: str, given: Conditioning | None, latent: Latent) -> Conditioning | None:
     """The conditioning with a guidance, where the network was distilled with one."""
-    if not net.config.get("guidance_embeds") or "guidance" in given.more:
+    if given is None or not net.config.get("guidance_embeds") or "guidance" in given.more:
         return given
     return replace(given, more={**given.more, "guidance": given.states.new_full((len(given.states),), GUIDANCE)})
 
