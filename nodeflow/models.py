@@ -19,11 +19,7 @@ def folders() -> list[Path]:
     return [content.folder("assets") / "models", content.user_folder("models")]
 
 
-def open_files(files: Sequence[str], *, dtype: str = "auto") -> ModelParts:
-    """The parts of a model that is in several files; see `nodeflow.diffusion.checkpoints.handles.open_files`."""
-    from .diffusion.checkpoints.handles import open_files as opened
-
-    return opened([Path(file).expanduser() for file in files], dtype=dtype)
+from nodeflow.models import adapter_file, open_files, open_model
 
 
 def open_model(

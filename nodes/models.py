@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from nodeflow import Autoencoder, Denoiser, Path, Range, SchedulerConfig, TextEncoder, node
 from nodeflow.diffusion.checkpoints.families import FAMILIES, known, text_width
-from nodeflow.models import open_files, open_model
+from nodeflow.models import adapter_file, open_files, open_model
 
 from ._fits import attention_blocks, fit_adapter
 
@@ -148,7 +148,7 @@ class Changed(NamedTuple):
 def _adapter(path: str) -> str:
     from nodeflow.media.images import fingerprint
 
-    return fingerprint(path)
+    return fingerprint(adapter_file(path))
 
 
 def _kept(
@@ -174,13 +174,15 @@ def lora(
 
     Args:
         denoiser: The model's.
-        path: A LoRA in the form of diffusers, PEFT or kohya, or the vectors of a word.
+        path: A LoRA in the form of diffusers, PEFT or kohya, or the vectors of a word; also one that came with
+            nodeflow, such as "emoji/four-steps.safetensors".
         text_encoder: The model's; none leaves it out.
         strength: How much of the change of the denoiser; below 0 is its opposite.
         text_strength: How much of the change of the text encoder.
     """
     from nodeflow.diffusion.adapters.patch import parts_in, patched
 
+    path = adapter_file(path)
     parts = parts_in(path)
     changed = patched(denoiser, path, strength) if "unet" in parts else denoiser
     if text_encoder is not None and "text_encoder" in parts:

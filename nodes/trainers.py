@@ -1,6 +1,6 @@
 """Training whole networks: denoisers, autoencoders, and students of few steps."""
 
-from typing import Annotated, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 from nodeflow import (
     Autoencoder,
@@ -144,10 +144,10 @@ class Distilled(NamedTuple):
     """What a distillation brought.
 
     Args:
-        denoiser: The student, to be sampled without guidance in 1 to 8 steps.
+        denoiser: The student, to be sampled without guidance in its few steps.
         scheduler: How to sample from it.
         file: The LoRA that makes the teacher the student; empty where the whole denoiser was trained.
-        samples: Pictures that it makes in four steps.
+        samples: Pictures that it makes in its steps.
         curve: The loss over the steps.
         losses: One number a step.
     """
@@ -170,41 +170,51 @@ def distil(
     settings: Settings | None = None,
     autoencoder: Autoencoder | None = None,
     text_encoder: TextEncoder | None = None,
+    method: Literal["progressive", "consistency"] = "progressive",
+    student_steps: Annotated[int, Range(1, 50)] = 4,
     teacher_guidance: Annotated[float, Range(1, 30)] = 3.0,
-    teacher_steps: Annotated[int, Range(4, 1000)] = 50,
+    teacher_steps: Annotated[int, Range(4, 1000)] = 20,
     rank: Annotated[int, Range(0, 1024)] = 0,
+    targets: str = "to_q, to_k, to_v, to_out.0",
     steps: Steps = 1000,
     prompts: Annotated[str, Text(), Cosmetic()] = "",
     save_every: Every = 500,
     preview_every: Every = 0,
 ) -> Distilled:
-    """Teach a copy of a denoiser to paint in few steps: latent consistency distillation (2310.04378).
+    """Teach a copy of a denoiser to paint in few steps: progressive (2202.00512) or consistency (2310.04378) distillation.
 
     Args:
         model: The teacher.
         scheduler: Its noise space and what it predicts.
         data: What to learn from.
-        optimiser: How weights follow; the rate must be low (about 2e-5), or the student forgets its prompts.
+        optimiser: How weights follow; consistency wants a low rate (about 2e-5), or the student forgets its prompts.
         settings: Batch, precision, average, seed.
         autoencoder: Between pictures and latents; none for pixels.
         text_encoder: Reads the captions.
+        method: One step goes as far as several of the teacher's, or every step is a guess of the end, noised anew.
+        student_steps: In how many steps the student will be sampled; consistency is taught none in particular.
         teacher_guidance: The guidance that the student will have built in.
-        teacher_steps: Into how many steps the teacher's path is cut.
+        teacher_steps: Into how many steps the teacher's path is cut: about 20, for consistency about 50.
         rank: Of a LoRA that makes any copy of the teacher the student; 0 trains the whole denoiser.
+        targets: Endings of the names of the layers that the LoRA changes.
         steps: How many in all.
         prompts: What to draw on the way, a line each; empty = some captions.
         save_every: Steps between two saved states.
         preview_every: Steps between two previews; 0 = only at the end.
     """
     from nodeflow.diffusion.training import distillation, recipes
+    from nodeflow.diffusion.training.consistency import Consistency
     from nodeflow.diffusion.training.lessons import Base
+    from nodeflow.diffusion.training.progressive import Progressive
+
+    way = Progressive if method == "progressive" else Consistency
 
     done = distillation.distil(
         course(run, save_every, preview_every),
         plan(data, optimiser, settings, steps),
         Base(model, scheduler, autoencoder, text_encoder),
-        distillation.Distillation(teacher_guidance, teacher_steps),
-        recipes.LowRank(rank) if rank else None,
+        way(teacher_guidance, teacher_steps, student_steps),
+        recipes.LowRank(rank, targets=tuple(targets.replace(",", " ").split())) if rank else None,
         wanted=wanted(prompts),
     )
     return Distilled(done.denoiser, done.scheduler, str(done.path or ""), *shown(done.result))

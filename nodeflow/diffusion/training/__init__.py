@@ -10,7 +10,7 @@
     trainings     tasks (what a micro-batch costs), lessons (networks and data made ready), painting (pictures on the
                   way), course (folder, states, reports), curve
     recipes       recipes (whole denoisers; LoRA on lowrank), coding (autoencoders), concepts (words), distillation
-                  (few steps), fresh (networks from scratch)
+                  (few steps, by consistency or progressive; teacher), fresh (networks from scratch)
 
 May import nodeflow.errors, nodeflow.atomic, nodeflow.values, nodeflow.training, nodeflow.media, the rest of the
 toolbox, and torch. The loop is one class around one function, not a framework: an adapter, an autoencoder and a

@@ -12,19 +12,21 @@ from torch import Tensor
 from nodeflow.diffusion import schedulers
 from nodeflow.diffusion.training import fresh, recipes
 from nodeflow.diffusion.training.conditions import Nothing
+from nodeflow.diffusion.training.consistency import Consistency, ConsistencyTask
 from nodeflow.diffusion.training.course import Course
-from nodeflow.diffusion.training.distillation import ConsistencyTask, Distillation, distil
+from nodeflow.diffusion.training.distillation import Method, distil
 from nodeflow.diffusion.training.draws import drawing
 from nodeflow.diffusion.training.lessons import Base, Plan
 from nodeflow.diffusion.training.objectives import DenoisingLoss
 from nodeflow.diffusion.training.painting import Wanted
 from nodeflow.diffusion.training.process import Straight
+from nodeflow.diffusion.training.progressive import Progressive
 from nodeflow.diffusion.training.recipes import LowRank
 from nodeflow.diffusion.training.tasks import DenoisingTask
 from nodeflow.errors import NodeflowError
 from nodeflow.training import Dataset, Objective, Optimiser, Settings
 
-HOW = Distillation(guidance=1.0, teacher_steps=50)
+HOW = Consistency(guidance=1.0, teacher_steps=50)
 LOSS = DenoisingLoss.of(schedulers.from_config("DDPMScheduler", {"beta_schedule": "scaled_linear"}), Objective())
 S = 0.7
 
@@ -45,7 +47,7 @@ def task(loss: DenoisingLoss = LOSS) -> ConsistencyTask:
     material = lambda chosen, generator: S * torch.randn(len(chosen), 1, 4, 4, generator=generator)  # noqa: E731
     material.items = [SimpleNamespace(path=Path(f"{i}.png")) for i in range(8)]  # type: ignore[attr-defined]
     plain = DenoisingTask(Gaussian(), loss, material, lambda number: range(8), Nothing())  # type: ignore[arg-type]
-    return ConsistencyTask(plain, Gaussian(), HOW)
+    return HOW.task(plain, Gaussian())
 
 
 def test_nothing_changes_at_the_boundary() -> None:
@@ -58,7 +60,7 @@ def test_the_teachers_step_is_ddims() -> None:
     x, t = torch.randn(1, 1, 4, 4), torch.tensor([499])
     ddim.set_timesteps(timesteps=[499, 479])
     expected = ddim.step(Gaussian()(x, t), 499, x).prev_sample
-    assert torch.allclose(one.step(x, t, t - 20, {}), expected, atol=1e-5)
+    assert torch.allclose(one.teacher.step(x, t, t - 20, {}), expected, atol=1e-5)
 
 
 def test_a_consistent_student_costs_less_than_its_teacher_as_one() -> None:
@@ -88,17 +90,18 @@ def test_flows_are_refused() -> None:
         task(DenoisingLoss(Straight(), Objective("flow_prediction")))
 
 
+@pytest.mark.parametrize("how", [Consistency(2.0), Progressive(2.0, 8)], ids=["consistency", "progressive"])
 @pytest.mark.parametrize("low_rank", [None, LowRank(2)], ids=["whole", "lora"])
 def test_a_student_is_trained_and_sampled_in_four_steps(
-    low_rank: LowRank | None, course: Course, pictures: Path
+    how: Method, low_rank: LowRank | None, course: Course, pictures: Path
 ) -> None:
     config = fresh.denoiser_config(size=8, widths=(8, 16), attention=1, classes=2)
     base = Base(fresh.new_denoiser(course.folder / "new", config, fresh.PIXELS, 0), fresh.scheduler_for("v_prediction"))
     plan = Plan(Dataset(str(pictures), "folders", size=8), Optimiser(1e-2), Settings(batch=4, ema=0.9), 4)
     teacher = recipes.train_denoiser(course, plan, Objective(), base, wanted=Wanted(count=1))
     taught = Base(teacher.denoiser, base.scheduler)
-    done = distil(course, plan, taught, Distillation(2.0), low_rank, wanted=Wanted(("red", "blue")))
-    assert done.scheduler.config["_class_name"] == "LCMScheduler"
+    done = distil(course, plan, taught, how, low_rank, wanted=Wanted(("red", "blue")))
+    assert done.scheduler == how.scheduler(base.scheduler)
     assert done.scheduler.config["prediction_type"] == "v_prediction"
     assert done.result.samples is not None and done.result.samples.data.shape == (2, 3, 8, 8)
     assert (done.path is None) == (low_rank is None) == (done.denoiser.patches == ())
