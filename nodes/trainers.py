@@ -181,7 +181,7 @@ def distil(
     save_every: Every = 500,
     preview_every: Every = 0,
 ) -> Distilled:
-    """Teach a copy of a denoiser to paint in few steps: progressive (2202.00512) or consistency (2310.04378) distillation.
+    """Teach a copy of a denoiser to paint in few steps, progressively (2202.00512) or by consistency (2310.04378).
 
     Args:
         model: The teacher.

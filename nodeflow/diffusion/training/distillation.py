@@ -73,7 +73,9 @@ def distil(
         NodeflowError: NF410, a model of another noise space; and as `train_denoiser`.
     """
     base = replace(base, train_text=False)
-    place = course.place("distillation", *base.decides, type(how).__name__, vars(how), low_rank and vars(low_rank), *plan.decides)
+    place = course.place(
+        "distillation", *base.decides, type(how).__name__, vars(how), low_rank and vars(low_rank), *plan.decides
+    )
     found, student = course.done(place, plan.steps), how.scheduler(base.scheduler)
     if found is None:
         lesson = prepare(course, plan, Objective(), base)
@@ -94,7 +96,9 @@ def distil(
         lesson.base = replace(base, scheduler=student)
         shown = replace(wanted or Wanted(), guidance=1.0, steps=how.student_steps)
         with course.host.weights(base.denoiser) as teacher:
-            trainer = Trainer(lesson.module, how.task(lesson.task, teacher), plan.optimiser, plan.settings, course.peers)
+            trainer = Trainer(
+                lesson.module, how.task(lesson.task, teacher), plan.optimiser, plan.settings, course.peers
+            )
             found = course.train(place, trainer, plan.steps, export, painter(course, lesson, shown))
     if low_rank:
         path = found.folder / FILE_NAME
