@@ -1,6 +1,8 @@
-"""Measure a model: how sharp its autoencoder is, and how often it paints what was asked for.
+r"""Measure a model: how sharp its autoencoder is, and how often it paints what was asked for.
 
     python assets/recipes/emoji/evaluate.py --work /tmp/emoji --model assets/models/emoji
+    python assets/recipes/emoji/evaluate.py --work /tmp/emoji --model assets/models/emoji \
+        --few assets/models/emoji/four-steps.safetensors --steps 4 --guidance 1
 
 Two questions. Does the autoencoder keep pictures that nothing was trained on (`held_out.txt`)? And of prompts drawn
 from all things and styles, painted from noise never seen in training: is the training picture that looks most like the
@@ -53,7 +55,9 @@ def disturbed(images: Tensor) -> dict[str, Tensor]:
     return {"moved by 2 pixels": moved, "only 12 × 12 pixels": soft, "noise of 0.1": (images + 0.1 * noise).clamp(0, 1)}
 
 
-def evaluate(work: Path, model: Path, count: int = 200, steps: int = 20, guidance: float = 2.0) -> dict[str, float]:
+def evaluate(
+    work: Path, model: Path, count: int = 200, steps: int = 20, guidance: float = 2.0, few: Path | None = None
+) -> dict[str, float]:
     """The measurements by name; prints each with what it means."""
     rows = captions.read_rows(work)
     training = read(work / "pictures.npz")
@@ -77,7 +81,7 @@ def evaluate(work: Path, model: Path, count: int = 200, steps: int = 20, guidanc
     prompts = tuple(f"{things[i]}, {rows[i]['style']}" for i in asked)
     painted = torch.cat(
         [
-            pictures(model, prompts[i : i + 50], steps=steps, guidance=guidance, seed=SEED + i)
+            pictures(model, prompts[i : i + 50], steps=steps, guidance=guidance, seed=SEED + i, few=few)
             for i in range(0, count, 50)
         ]
     )
@@ -99,6 +103,7 @@ if __name__ == "__main__":
     parser.add_argument("--prompts", type=int, default=200)
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--guidance", type=float, default=2.0)
-    arguments = parser.parse_args()
+    parser.add_argument("--few", type=Path, help="the LoRA for few steps; take --steps 4 --guidance 1")
+    asked = parser.parse_args()
     torch.set_num_threads(1)
-    evaluate(arguments.work, arguments.model, arguments.prompts, arguments.steps, arguments.guidance)
+    evaluate(asked.work, asked.model, asked.prompts, asked.steps, asked.guidance, asked.few)

@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import captions
+import few_steps
 import torch
 import train_autoencoder
 from evaluate import evaluate
@@ -35,7 +36,7 @@ STEPS = 5400
 
 
 def make(work: Path, model: Path) -> None:
-    """Fetch, draw, train, export, draw a sheet of samples, and measure.
+    """Fetch, draw, train, export, draw a sheet of samples, and measure; then the same in four steps.
 
     Args:
         work: Holds packages, pictures and training states between runs.
@@ -70,6 +71,9 @@ def make(work: Path, model: Path) -> None:
     text_denoiser.train(task, STEPS, work / "denoiser.safetensors", export)
     sheet(pictures(model, PROMPTS), PROMPTS).save(model / "sheet.png", optimize=True)
     evaluate(work, model)
+    few = few_steps.train(work, model)
+    sheet(pictures(model, PROMPTS, 4, 1.0, few=few), PROMPTS).save(model / "four-steps.png", optimize=True)
+    evaluate(work, model, steps=4, guidance=1.0, few=few)
 
 
 if __name__ == "__main__":

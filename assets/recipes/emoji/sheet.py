@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from PIL import Image, ImageDraw
 
 from nodeflow.diffusion import latents, text
+from nodeflow.diffusion.adapters.patch import patched
 from nodeflow.diffusion.checkpoints import open_model
 from nodeflow.diffusion.checkpoints.load import load_weights
 from nodeflow.diffusion.checkpoints.tokenizer import load_tokenizer
 from nodeflow.diffusion.denoising import denoise, plain
 from nodeflow.diffusion.scheduling import make_schedule
+from nodeflow.diffusion.training.progressive import Progressive
 
 PROMPTS = (
     "red heart", "blue heart, glossy style", "a yellow heart", "broken heart",
@@ -38,11 +41,19 @@ COLUMNS, SIZE, LABEL = 8, 64, 14
 
 @torch.no_grad()
 def pictures(
-    folder: Path, prompts: tuple[str, ...], steps: int = 20, guidance: float = 2.0, seed: int = 0
+    folder: Path,
+    prompts: tuple[str, ...],
+    steps: int = 20,
+    guidance: float = 2.0,
+    seed: int = 0,
+    few: Path | None = None,
 ) -> torch.Tensor:
-    """One picture a prompt, [N, 3, 64, 64], 0..1."""
+    """One picture a prompt, [N, 3, 64, 64], 0..1; with the LoRA `few`, sampled as `Progressive` wants it."""
     parts = open_model(str(folder), download=False)
     assert parts.text_encoder is not None
+    if few:
+        student = Progressive().scheduler(parts.scheduler)
+        parts = replace(parts, denoiser=patched(parts.denoiser, few), scheduler=student)
     nets = {name: load_weights(getattr(parts, name)) for name in ("denoiser", "autoencoder", "text_encoder")}
     tokenizer = load_tokenizer(parts.text_encoder)
     positive = text.encode(prompts, tokenizer, nets["text_encoder"])
