@@ -146,7 +146,7 @@ class Changed(NamedTuple):
 
 
 def _adapter(path: str) -> str:
-    from nodeflow.media.images import fingerprint
+    from nodeflow.media.files import fingerprint
 
     return fingerprint(adapter_file(path))
 

@@ -93,16 +93,14 @@ def test_the_templates_run_with_it(flow, tmp_path: Path):
 
 
 def test_four_steps_without_guidance_come_near_twenty_with_it(flow):
-    """Nearer than the model itself does in four steps without guidance, which the LoRA is for."""
+    """Each nearer than what the model itself makes in four steps without guidance, which the LoRA is for."""
     few = nodeflow.load(GRAPHS / "text-to-image-four-steps.json", engine=flow.engine)
     trailing = {"options": {"timestep_spacing": "trailing", "set_alpha_to_one": True}}
-    student, plain = [], []
-    for seed, prompt in enumerate(("red heart", "rocket, flat style", "panda, glossy style", "strawberry")):
+    for seed, prompt in enumerate(("red heart", "rocket, flat style", "panda, glossy style")):
         teacher = flow(prompt=prompt, seed=seed, **trailing).image.data
-        student.append((few(prompt=prompt, seed=seed).image.data - teacher).square().mean())
+        student = few(prompt=prompt, seed=seed).image.data
         unguided = flow(prompt=prompt, seed=seed, steps=4, guidance=1.0, **trailing).image.data
-        plain.append((unguided - teacher).square().mean())
-    assert sum(student) < 0.5 * sum(plain)
+        assert (student - teacher).square().mean() < 0.6 * (unguided - teacher).square().mean()
 
 
 def test_its_size_and_licence():

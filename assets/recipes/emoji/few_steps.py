@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import captions
 import numpy as np
 from PIL import Image
+from safetensors.torch import load_file
 
 import nodeflow
 from nodeflow import content
+from nodeflow.diffusion.checkpoints.save import write_tensors
 
 FILE = "four-steps.safetensors"
 STEPS = 300
@@ -34,7 +35,8 @@ def write_pictures(work: Path) -> Path:
 
 
 def train(work: Path, model: Path, steps: int = STEPS) -> Path:
-    """The LoRA, learnt from where a stopped run left off, and written beside the model."""
+    """The LoRA, learnt from where a stopped run left off, and written beside the model as float16."""
     flow = nodeflow.load(content.folder("graphs") / "training" / "few-steps.json")
     done = flow(model=str(model), folder=str(write_pictures(work)), steps=steps, name="emoji-four-steps")
-    return Path(shutil.copy(done.file, model / FILE))
+    write_tensors(model / FILE, {name: tensor.half() for name, tensor in load_file(done.file).items()})
+    return model / FILE

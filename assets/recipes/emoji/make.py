@@ -72,7 +72,7 @@ def make(work: Path, model: Path) -> None:
     sheet(pictures(model, PROMPTS), PROMPTS).save(model / "sheet.png", optimize=True)
     evaluate(work, model)
     few = few_steps.train(work, model)
-    sheet(pictures(model, PROMPTS, 4, 1.0, few=few), PROMPTS).save(model / "four-steps.png", optimize=True)
+    sheet(pictures(model, PROMPTS, 4, 1.0, few=few), PROMPTS).save(work / "four-steps.png", optimize=True)
     evaluate(work, model, steps=4, guidance=1.0, few=few)
 
 
