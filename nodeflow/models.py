@@ -19,7 +19,20 @@ def folders() -> list[Path]:
     return [content.folder("assets") / "models", content.user_folder("models")]
 
 
-from nodeflow.models import adapter_file, open_files, open_model
+def open_files(files: Sequence[str], *, dtype: str = "auto") -> ModelParts:
+    """The parts of a model that is in several files; see `nodeflow.diffusion.checkpoints.handles.open_files`."""
+    from .diffusion.checkpoints.handles import open_files as opened
+
+    return opened([Path(file).expanduser() for file in files], dtype=dtype)
+
+
+def adapter_file(path: str) -> str:
+    """The file of a LoRA or word: as it is named, or such as "emoji/four-steps.safetensors" in one of `folders()`."""
+    if not Path(path).is_absolute() and not Path(path).expanduser().is_file():
+        for folder in folders():
+            if (folder / path).is_file():
+                return str(folder / path)
+    return path
 
 
 def open_model(

@@ -157,7 +157,7 @@ def _kept(
     path: str | None = None,
     **_: Any,
 ) -> dict[str, Any]:
-    if path and (file := System(path).expanduser()).is_file():
+    if path and (file := System(adapter_file(path)).expanduser()).is_file():
         fit_adapter(file, denoiser, text_encoder)
     return {"denoiser": denoiser or {}, "text_encoder": text_encoder or {}}
 
