@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from oracle.whole import NEGATIVE, PROMPT, SEED, STEPS, Model, agree, generator, painted, repainted, varied
+from tiny import sdxl
 
 import nodeflow
 from nodeflow.diffusion.guidance import NEGATIVE as AWAY
@@ -125,3 +126,12 @@ def test_such_guidance_is_refused_before_anything_runs(engine, tiny):
     flow = nodeflow.load(GRAPHS / "instruct.json", engine=engine)
     flow.graph.nodes["load"].values["model"] = str(tiny("text_to_image"))
     assert [str(fault) for fault in check(flow.graph, engine.library) if "models that edit" in str(fault)]
+
+
+def test_edits_with_sdxl(tmp_path, picture):
+    sdxl(tmp_path / "model", in_channels=8)
+    model = Model.load(str(tmp_path / "model"))
+    assert (model.parts.family, model.parts.denoiser.task) == ("sdxl", "edit")
+    call = {"image": picture.data, "image_guidance_scale": 1.5, "height": 16, "width": 16}
+    expected = model.expected("StableDiffusionXLInstructPix2PixPipeline", "EulerDiscreteScheduler", {}, **call)
+    agree(edited(model, "EulerDiscreteScheduler", picture, Instructed(4.0, 1.5)), expected)
