@@ -56,6 +56,7 @@ CODES: dict[str, str] = {
     "NF412": "the number format is not supported",
     "NF413": "the prompt cannot be parsed",
     "NF414": "tensors do not fit each other",
+    "NF415": "a model is not the one that was locked",
     # 5xx: running
     "NF501": "a node failed",
     "NF502": "a node broke its promise about its outputs",

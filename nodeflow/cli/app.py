@@ -19,6 +19,7 @@ COMMANDS = {
     "plan": "planning",
     "nodes": "library",
     "models": "models",
+    "lock": "models",
     "new": "documents",
     "diff": "documents",
     "merge": "documents",

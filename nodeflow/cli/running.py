@@ -14,6 +14,7 @@ from .command import Argument, Option, echo
 if TYPE_CHECKING:
     from ..engine import Engine
     from ..execution import Report, Token
+    from ..graph import Graph
     from ..saving import Saver
 
 
@@ -37,6 +38,7 @@ def run(
     ] = 0,
     resume: Annotated[bool, Option("--resume", help="Go on from the state an interrupted run kept.")] = False,
     fresh: Annotated[bool, Option("--fresh", help="Do not use results kept on disk.")] = False,
+    locked: Annotated[bool, Option("--locked", help="Only with the models that `nodeflow lock` pinned.")] = False,
 ) -> int:
     """Run a graph and save its outputs.
 
@@ -57,6 +59,8 @@ def run(
     suffix = _suffix(format)
     engine = Engine(results=Cache(folder=None) if fresh else None, device=device, dtype=dtype)
     values = read_values(document, engine.library, settings or [], sweeps or [])
+    if locked:
+        _verify(document, graph, values)
     plan = engine.plan(document, values=values, wanted=wanted or None, folder=out, save_every=save_every, resume=resume)
     with listener(as_json, quiet) as emit, cancelled_by_ctrl_c() as token:
         report = engine.run(plan, emit=emit, cancel=token)
@@ -65,6 +69,15 @@ def run(
     say_broken_packs(engine.library, report.faults)
     _deliver(report, Saver(document, out, values), name, suffix, as_json)
     return _status(report, engine)
+
+
+def _verify(document: Graph, graph: str, values: dict[str, Any]) -> None:
+    """Refuse models that are not those of the lock; the pictures of the run carry the lock."""
+    from .. import lock as locks
+
+    pinned = locks.read(locks.lock_path(Path(graph)))
+    echo(locks.verify(document, pinned, values), err=True)
+    document.extra["lock"] = pinned["models"]
 
 
 @contextlib.contextmanager

@@ -217,11 +217,20 @@ class _Browse:
 
 
 def models() -> list[str]:
-    """The models that have names. The folders are looked into; no model is opened."""
-    from ... import content
+    """The models that have names, and those that were found in the folders of other tools.
+
+    Only the names of folders are read; the others are looked for anew in the background, for the next time.
+    """
+    import threading
+
+    from ... import content, shelf
 
     folders = (content.folder("assets") / "models", content.user_folder("models"))
-    return [path.parent.name for folder in folders for path in sorted(Path(folder).glob("*/model_index.json"))]
+    named = [path.parent.name for folder in folders for path in sorted(Path(folder).glob("*/model_index.json"))]
+    found = [row for row in shelf.remembered() if row.what in ("model", "denoiser")]
+    threading.Thread(target=shelf.renew, daemon=True).start()
+    others = [row.name if "models--" in row.path else row.path for row in found if row.name not in named]
+    return list(dict.fromkeys([*named, *others]))
 
 
 def _data(text: str) -> Any:
