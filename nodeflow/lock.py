@@ -143,5 +143,5 @@ def _well_formed(entry: Any) -> bool:
     return False
 
 
-def _all(files: Mapping[str, Any]) -> Iterable[Any]:
+def _all(files: Mapping[Any, Any]) -> Iterable[Any]:
     return (*files, *files.values())
