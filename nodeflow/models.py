@@ -60,7 +60,7 @@ def open_model(
         raise
 
 
-CONTROLS = ("ControlNetModel",)
+CONTROLS = ("ControlNetModel", "T2IAdapter")
 """Class names of networks that steer a denoiser."""
 
 

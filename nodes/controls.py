@@ -24,13 +24,13 @@ def _network_facts(network: str | None, variant: str | None, **_: Any) -> dict[s
     return {"control_network": {"kind": handle.kind, "states": handle.config.get("cross_attention_dim")}}
 
 
-@node("control/load", title="Load ControlNet", waits=True, fingerprint=_content, describe=_network_facts)
+@node("control/load", title="Load ControlNet or adapter", waits=True, fingerprint=_content, describe=_network_facts)
 def load(
     network: Annotated[str, Path("folder")],
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = "auto",
     variant: str = "",
 ) -> ControlNetwork:
-    """Open a ControlNet: a folder with config.json and weights, or a name on the Hub.
+    """Open a ControlNet or a T2I-Adapter: a folder with config.json and weights, or a name on the Hub.
 
     Weights are read when a sampler first needs them, and shared by every graph that names the same files.
 
@@ -60,7 +60,7 @@ def _applied(
     return {"denoiser": model or {}}
 
 
-@node("control/apply", title="Apply ControlNet", describe=_applied)
+@node("control/apply", title="Apply ControlNet or adapter", describe=_applied)
 def apply(
     model: Denoiser,
     network: ControlNetwork,
@@ -81,7 +81,7 @@ def apply(
         strength: How much of it; 0 = none.
         start: From which share of the steps on.
         end: Up to which share of the steps.
-        guess: Steer the positive prompt alone, fine features less; works without a prompt.
+        guess: Steer the positive prompt alone, fine features less; works without a prompt. ControlNets only.
 
     Returns:
         The model with the picture.

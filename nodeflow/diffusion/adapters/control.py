@@ -56,7 +56,8 @@ class Steering:
         for control, net, picture in self.controls:
             if control.strength and at_work(control, call):
                 pictures = picture.expand(len(question.x) // len(prompts), -1, -1, -1).repeat(len(prompts), 1, 1, 1)
-                added = _sum(added, _control_net(control, net, question, pictures, prompts))
+                ask = ASKED[control.network.kind]
+                added = _sum(added, ask(control, net, question, pictures, prompts))
         return added
 
 
@@ -85,6 +86,16 @@ def _control_net(control: Control, net: Any, question: Question, pictures: Tenso
     return {"down_block_additional_residuals": down, "mid_block_additional_residual": mid}
 
 
+def _adapter(control: Control, net: Any, question: Question, pictures: Tensor, prompts: Sequence[str]) -> Inputs:
+    """A T2I-Adapter's features (Mou et al. 2023, arXiv 2302.08453)."""
+    found = net(pictures.to(next(net.parameters())))
+    return {"down_intrablock_additional_residuals": [one * control.strength for one in found]}
+
+
+ASKED = {"ControlNetModel": _control_net, "T2IAdapter": _adapter}
+"""How a control network is asked, by its class name."""
+
+
 def _sum(a: Mapping[str, Any], b: Mapping[str, Any]) -> Inputs:
     """What two controls add, by the names of arguments."""
     return {name: _added(a.get(name), b.get(name)) for name in {**a, **b}}
@@ -104,5 +115,6 @@ def _picture(control: Control, net: Any, latent: Latent) -> Tensor:
             f"{count} control pictures meet {batch} latents",
             fix="give one picture, or as many as there are latents",
         )
-    height, width = (side * net.picture_factor for side in latent.data.shape[-2:])
+    factor = getattr(net, "picture_factor", latent.space.factor)
+    height, width = (side * factor for side in latent.data.shape[-2:])
     return fit(Image(control.image.to(latent.data.device)), width, height, "cover", "#000000").data

@@ -26,6 +26,7 @@ MODELS: dict[str, str] = {
     "SpectrogramAutoencoder": "autoencoder_spectrogram",
     "T5EncoderModel": "t5",
     "Transformer2DModel": "dit",
+    "T2IAdapter": "t2i_adapter",
     "UNet1DModel": "unet1d",
     "UNet2DConditionModel": "unet2d_condition",
     "UNet2DModel": "unet2d",

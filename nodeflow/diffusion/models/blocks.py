@@ -36,6 +36,7 @@ class DownBlock(nn.Module):
         mask: Tensor | None = None,
         skips: list[Tensor] | None = None,
         changes: Changes | None = None,
+        added: Tensor | None = None,
     ) -> Tensor:
         """Transform features and remember them.
 
@@ -46,20 +47,26 @@ class DownBlock(nn.Module):
             mask: Which tokens may be read.
             skips: Takes the output of every layer, for the way up.
             changes: What is to be done inside the attention blocks.
+            added: Added after the last attention; to what the block gives, where it has none (T2I-Adapter).
 
         Returns:
             Features, [B, C', H/2, W/2].
         """
-        for resnet, attend in zip_longest(self.resnets, self.attentions):
+        for i, (resnet, attend) in enumerate(zip_longest(self.resnets, self.attentions), 1):
             x = resnet(x, temb)
             if attend is not None:
                 x = attend(x, context, mask, changes)
+                x = x if added is None or i < len(self.resnets) else x + added
             if skips is not None:
                 skips.append(x)
         for downsample in self.downsamplers:
             x = downsample(x, temb)
             if skips is not None:
                 skips.append(x)
+        if added is not None and not len(self.attentions):
+            x = x + added
+            if skips is not None:
+                skips[-1] = x
         return x
 
 

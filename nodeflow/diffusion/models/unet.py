@@ -8,6 +8,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from functools import partial
+from itertools import zip_longest
 from typing import Annotated, Literal
 
 from msgspec import Meta
@@ -165,6 +166,7 @@ class HalfUNet(base.Model):
         mask: Tensor | None = None,
         changes: Changes | None = None,
         beside: Tensor | None = None,
+        inner: Sequence[Tensor] = (),
     ) -> tuple[Tensor, list[Tensor]]:
         """The way down, without the middle.
 
@@ -175,6 +177,7 @@ class HalfUNet(base.Model):
             mask: Which tokens may be read, boolean, [B, 1, 1, M].
             changes: What is to be done inside the attention blocks.
             beside: Added to the first features, [B, C_0, H, W].
+            inner: Added inside the blocks, one each.
 
         Returns:
             The lowest features, and those of every layer.
@@ -183,8 +186,8 @@ class HalfUNet(base.Model):
         if beside is not None:
             x = x + beside
         skips = [x]
-        for block in self.down_blocks:
-            x = block(x, temb, context, mask, skips, changes)
+        for block, added in zip_longest(self.down_blocks, inner[: len(self.down_blocks)]):
+            x = block(x, temb, context, mask, skips, changes, added)
         return x, skips
 
 
@@ -225,6 +228,7 @@ class UNet(HalfUNet):
         down_residuals: Sequence[Tensor] | None = None,
         mid_residual: Tensor | None = None,
         changes: Changes | None = None,
+        inner: Sequence[Tensor] = (),
     ) -> Tensor:
         """Down, middle and up.
 
@@ -236,16 +240,21 @@ class UNet(HalfUNet):
             down_residuals: Added to the skips, one for each (Zhang et al. 2023, ControlNet).
             mid_residual: Added after the middle.
             changes: What is to be done inside the attention blocks.
+            inner: Added inside the blocks on the way down, one each; one more after the middle, where it fits
+                (Mou et al. 2023, T2I-Adapter).
 
         Returns:
             [B, C_out, H, W].
         """
         temb = self.temb_act(emb)
-        x, skips = self._descend(2 * x - 1 if self._c.center_input_sample else x, temb, context, mask, changes)
+        x = 2 * x - 1 if self._c.center_input_sample else x
+        x, skips = self._descend(x, temb, context, mask, changes, inner=inner)
         if down_residuals is not None:
             skips = _sums(skips, down_residuals)
         if self.mid_block is not None:
             x = self.mid_block(x, temb, context, mask, changes)
+        for more in inner[len(self.down_blocks) :]:
+            x = x + more if more.shape == x.shape else x
         if mid_residual is not None:
             x = x + mid_residual
         for block in self.up_blocks:

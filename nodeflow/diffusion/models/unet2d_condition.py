@@ -107,6 +107,7 @@ class UNet2DConditionModel(TextReader, UNet):
         down_block_additional_residuals: Sequence[Tensor] | None = None,
         mid_block_additional_residual: Tensor | None = None,
         changes: Changes | None = None,
+        down_intrablock_additional_residuals: Sequence[Tensor] = (),
     ) -> Tensor:
         """Predict noise or velocity from a noisy latent and a text.
 
@@ -121,6 +122,7 @@ class UNet2DConditionModel(TextReader, UNet):
             down_block_additional_residuals: From a ControlNet, one for each skip.
             mid_block_additional_residual: From a ControlNet.
             changes: What is to be done inside the attention blocks; see `perturbation.touched`.
+            down_intrablock_additional_residuals: From a T2I-Adapter, one for each block on the way down.
 
         Returns:
             [B, C_out, H, W].
@@ -135,4 +137,4 @@ class UNet2DConditionModel(TextReader, UNet):
         context = self._context(encoder_hidden_states, sample)
         mask = None if encoder_attention_mask is None else encoder_attention_mask.bool()[:, None, None, :]
         residuals = (down_block_additional_residuals, mid_block_additional_residual)
-        return self._walk(sample, emb, context, mask, *residuals, changes)
+        return self._walk(sample, emb, context, mask, *residuals, changes, down_intrablock_additional_residuals)
