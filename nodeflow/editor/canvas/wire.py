@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QPointF, QRectF, Qt
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 Z_WIRE, Z_LIVE = -1.0, 10.0
 IN_DOT = 6.0
 """How far a wire runs into a reroute."""
+LONG = 2400.0
+"""A wire wider than this is painted in pieces, those that are in view."""
+PIECES = 24
 
 
 def curve(start: QPointF, end: QPointF) -> QPainterPath:
@@ -27,6 +31,22 @@ def curve(start: QPointF, end: QPointF) -> QPainterPath:
     path = QPainterPath(start)
     path.cubicTo(start.x() + reach, start.y(), end.x() - reach, end.y(), end.x(), end.y())
     return path
+
+
+def pieces(path: QPainterPath) -> list[tuple[QRectF, QPainterPath]]:
+    """The one curve of a path, cut at even times by de Casteljau's construction, each piece with its bounds."""
+    start, *rest = (QPointF(path.elementAt(place).x, path.elementAt(place).y) for place in range(4))  # type: ignore[attr-defined]
+    made = []
+    for left in range(PIECES, 0, -1):
+        t = 1 / left
+        ab, bc, cd = (a + (b - a) * t for a, b in pairwise((start, *rest)))
+        abc, bcd = ab + (bc - ab) * t, bc + (cd - bc) * t
+        there = abc + (bcd - abc) * t
+        piece = QPainterPath(start)
+        piece.cubicTo(ab, abc, there)
+        made.append((piece.controlPointRect().adjusted(-4, -4, 4, 4), piece))
+        start, rest = there, [bcd, cd, rest[-1]]
+    return made
 
 
 class FlowWire(QGraphicsPathItem):
@@ -48,6 +68,7 @@ class FlowWire(QGraphicsPathItem):
         self.hot = False
         self.broken = False
         self._bounds = QRectF()
+        self._pieces: list[tuple[QRectF, QPainterPath]] = []
         source.wires.append(self)
         target.wires.append(self)
         self.follow()
@@ -72,6 +93,8 @@ class FlowWire(QGraphicsPathItem):
         self.prepareGeometryChange()  # the scene looks the item up by its old bounds
         self._bounds = path.controlPointRect().adjusted(-4, -4, 4, 4)
         self.setPath(path)
+        self._pieces = []
+        self.setFlag(QGraphicsItem.GraphicsItemFlag.ItemUsesExtendedStyleOption, self._bounds.width() > LONG)
 
     def detach(self) -> None:
         """Leave both nodes."""
@@ -104,7 +127,13 @@ class FlowWire(QGraphicsPathItem):
             pen.setColor(theme.color(theme.BAD))
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.setPen(pen)
-        painter.drawPath(self.path())
+        if self._bounds.width() <= LONG:
+            painter.drawPath(self.path())
+            return
+        self._pieces = self._pieces or pieces(self.path())
+        for bounds, piece in self._pieces:
+            if bounds.intersects(option.exposedRect):
+                painter.drawPath(piece)
 
 
 class LiveWire(QGraphicsPathItem):
