@@ -35,7 +35,7 @@ def curve(start: QPointF, end: QPointF) -> QPainterPath:
 
 def pieces(path: QPainterPath) -> list[tuple[QRectF, QPainterPath]]:
     """The one curve of a path, cut at even times by de Casteljau's construction, each piece with its bounds."""
-    start, *rest = (QPointF(path.elementAt(place).x, path.elementAt(place).y) for place in range(4))  # type: ignore[attr-defined]
+    start, *rest = (QPointF(path.elementAt(place).x, path.elementAt(place).y) for place in range(4))
     made = []
     for left in range(PIECES, 0, -1):
         t = 1 / left
