@@ -147,7 +147,7 @@ class Viewed(RuleBasedStateMachine):
     def the_view_shows_the_document(self) -> None:
         from nodeflow.editor.canvas.frame import FlowFrame, frames_of
         from nodeflow.editor.canvas.node import FlowNode
-        from nodeflow.editor.canvas.wire import FlowWire
+        from nodeflow.editor.canvas.wire import IN_DOT, FlowWire
 
         graph, canvas = self.document.graph, self.canvas
         on_scene = {kind: [item for item in canvas.scene().items() if type(item) is kind]
@@ -167,9 +167,10 @@ class Viewed(RuleBasedStateMachine):
         for wire in on_scene[FlowWire]:
             assert canvas.nodes[split(wire.ends[0])[0]] is wire.source and wire in wire.source.wires
             if wire.isVisible():
-                ends = wire.path().pointAtPercent(0), wire.path().pointAtPercent(1)
-                assert ends[0] == wire.source.port_place("out", wire.output)
-                assert (ends[1] - wire.target.port_place("in", wire.input)).manhattanLength() < 1e-6
+                places = wire.source.port_place("out", wire.output), wire.target.port_place("in", wire.input)
+                for share, node, place in zip((0, 1), (wire.source, wire.target), places, strict=True):
+                    away = (wire.path().pointAtPercent(share) - place).manhattanLength()
+                    assert away <= (IN_DOT if node.face.dot else 0) + 1e-6
         assert set(canvas.frames) == set(frames_of(graph)) and len(on_scene[FlowFrame]) == len(canvas.frames)
         assert set(canvas.selected()) <= {*graph.nodes, *canvas.frames}
         assert loads(self.document.text) == graph
