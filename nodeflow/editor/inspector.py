@@ -23,6 +23,7 @@ from PySide6.QtWidgets import (
 )
 
 from ..graph.edits import Batch, SetValue
+from .colours import COLOURS
 from .dragging import parsed
 from .faces import field_kind
 from .options import OptionRows
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
     from ..specs import Input, NodeSpec
     from .document import Document
     from .marks import Marks
+
+
+SEVERAL = "several values"
+"""What an editor says where the nodes differ."""
 
 
 class Inspector(QScrollArea):
@@ -49,6 +54,7 @@ class Inspector(QScrollArea):
         self.names: list[str] = []
         self.editors: dict[str, QWidget] = {}
         self._shape: Any = None
+        self._colour: QComboBox | None = None
         document.listeners.append(self.refresh)
         self._build()
 
@@ -62,7 +68,7 @@ class Inspector(QScrollArea):
         self.names = [name for name in self.names if name in self.document.graph.nodes]
         nodes = [self.document.graph.nodes[name] for name in self.names]
         shape = [
-            (name, node.type, tuple(node.wires), self._choices(name))
+            (name, self.document.spec(name) or node.type, tuple(node.wires), self._choices(name))
             for name, node in zip(self.names, nodes, strict=True)
         ]
         if shape != self._shape:
@@ -70,7 +76,12 @@ class Inspector(QScrollArea):
             self._build()
         for name, editor in self.editors.items():
             if not editor.hasFocus():
-                _show(editor, self.document.value(self.names[0], name))
+                values = [self.document.value(each, name) for each in self.names]
+                _show(editor, values[0], differ=any(value != values[0] for value in values))
+        if self._colour is not None:
+            views = [self.document.graph.view.get(name) for name in self.names]
+            tints = [str(view.get("color", "")) if isinstance(view, dict) else "" for view in views]
+            self._colour.setCurrentIndex(self._colour.findData(tints[0]) if len(set(tints)) == 1 else -1)
 
     def _choices(self, name: str) -> list[Any]:
         """The values that options follow, which decide on what there is to edit."""
@@ -79,7 +90,7 @@ class Inspector(QScrollArea):
         return [self.document.value(name, port.widget.by) for port in ports if port.widget.kind == "options"]
 
     def _build(self) -> None:
-        self.editors = {}
+        self.editors, self._colour = {}, None
         page = QWidget()
         layout = QVBoxLayout(page)
         layout.setContentsMargins(14, 10, 14, 14)
@@ -110,18 +121,14 @@ class Inspector(QScrollArea):
             layout.addWidget(_label(tip, "faint"))
 
     def _form(self, layout: QVBoxLayout) -> None:
-        spec = self.document.spec(self.names[0])
-        kinds = {self.document.graph.nodes[name].type for name in self.names}
-        if spec is None or len(kinds) > 1:
-            return
+        specs = [self.document.spec(name) for name in self.names]
+        spec = specs[0]
         form = QFormLayout()
         form.setLabelAlignment(Qt.AlignmentFlag.AlignLeft)
         form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
         form.setVerticalSpacing(7)
-        wires = self.document.graph.nodes[self.names[0]].wires
-        for port in spec.inputs:
-            if port.wired or port.name in wires:
-                continue
+        form.addRow(_label("colour", "dim"), self._colours())
+        for port in self._common():
             editor = self._editor(port)
             editor.setToolTip(port.doc)
             editor.setAccessibleName(port.name)
@@ -134,7 +141,34 @@ class Inspector(QScrollArea):
             else:
                 form.addRow(label, editor)
         layout.addLayout(form)
-        layout.addWidget(_label(_ports(spec), "dim", rich=True))
+        if spec is not None and all(each == spec for each in specs):
+            layout.addWidget(_label(_ports(spec), "dim", rich=True))
+
+    def _common(self) -> list[Input]:
+        """The parameters that all nodes have, alike and without a wire."""
+        specs = [self.document.spec(name) for name in self.names]
+        if not specs or None in specs:
+            return []
+        wired = {port for name in self.names for port in self.document.graph.nodes[name].wires}
+        found = []
+        for port in specs[0].inputs if specs[0] else ():
+            alike = [spec.input(port.name) for spec in specs if spec]
+            kind = (port.type, port.widget, port.many)
+            same = all(each and (each.type, each.widget, each.many) == kind for each in alike)
+            if same and not port.wired and port.name not in wired:
+                found.append(port)
+        return found
+
+    def _colours(self) -> QComboBox:
+        """The colour of the nodes, all at once."""
+        menu = self._colour = QComboBox()
+        menu.setAccessibleName("colour")
+        menu.addItem("as its kind is", "")
+        for name, code in COLOURS.items():
+            menu.addItem(name, code)
+        menu.setPlaceholderText(SEVERAL)
+        menu.activated.connect(lambda row: self.document.tint(self.names, menu.itemData(row) or None))
+        return menu
 
     def _editor(self, port: Input) -> QWidget:
         kind = field_kind(port)
@@ -143,7 +177,7 @@ class Inspector(QScrollArea):
             return OptionRows(port, choice, lambda options: self._set(port.name, options))
         if kind == "switch":
             box = QCheckBox()
-            box.toggled.connect(lambda on: self._set(port.name, on))
+            box.clicked.connect(lambda: self._set(port.name, box.checkState() == Qt.CheckState.Checked))
             return box
         if kind == "menu":
             menu = QComboBox()
@@ -158,7 +192,7 @@ class Inspector(QScrollArea):
             text = _Text()
             text.setObjectName("editor")
             text.setFixedHeight(96)
-            text.left = lambda: self._set(port.name, text.toPlainText())
+            text.left = lambda: None if _untouched(text) else self._set(port.name, text.toPlainText())
             return text
         line = QLineEdit()
         line.editingFinished.connect(lambda: self._typed(port, line))
@@ -167,6 +201,8 @@ class Inspector(QScrollArea):
     def _typed(self, port: Input, line: QLineEdit) -> None:
         text = line.text()
         value: Any = text
+        if _untouched(line):
+            return
         if field_kind(port) in ("number", "seed"):
             value = parsed(port, text)
         elif port.type != "str" or port.many:
@@ -181,6 +217,8 @@ class Inspector(QScrollArea):
 
     def _chosen(self, port: Input, menu: QComboBox) -> None:
         row = menu.findText(menu.currentText())
+        if not menu.currentText() and menu.placeholderText() == SEVERAL:
+            return
         self._set(port.name, menu.itemData(row) if row >= 0 else menu.currentText())
 
     def _set(self, port: str, value: Any) -> None:
@@ -222,10 +260,17 @@ def _label(text: str, name: str, rich: bool = False) -> QLabel:
     return label
 
 
-def _show(editor: QWidget, value: Any) -> None:
-    """Put a value into an editor, telling nobody."""
+def _show(editor: QWidget, value: Any, differ: bool = False) -> None:
+    """Put a value into an editor, telling nobody; nothing where the nodes differ in it."""
     editor.blockSignals(True)
-    if isinstance(editor, OptionRows):
+    if isinstance(editor, QCheckBox):
+        editor.setTristate(differ)
+        editor.setCheckState(Qt.CheckState.PartiallyChecked if differ else Qt.CheckState.Unchecked)
+    elif isinstance(editor, QLineEdit | QPlainTextEdit | QComboBox):
+        editor.setPlaceholderText(SEVERAL if differ else "")
+    if differ and not isinstance(editor, OptionRows):
+        _empty(editor)
+    elif isinstance(editor, OptionRows):
         editor.show_value(value)
     elif isinstance(editor, QCheckBox):
         editor.setChecked(bool(value))
@@ -238,6 +283,23 @@ def _show(editor: QWidget, value: Any) -> None:
     elif isinstance(editor, QLineEdit):
         editor.setText(value if isinstance(value, str) else "" if value is None else json.dumps(value))
     editor.blockSignals(False)
+
+
+def _untouched(editor: QLineEdit | QPlainTextEdit) -> bool:
+    """Does it stand for several values still?"""
+    text = editor.text() if isinstance(editor, QLineEdit) else editor.toPlainText()
+    return not text and editor.placeholderText() == SEVERAL
+
+
+def _empty(editor: QWidget) -> None:
+    if isinstance(editor, QComboBox):
+        editor.setCurrentIndex(-1)
+        if editor.isEditable():
+            editor.setEditText("")
+    elif isinstance(editor, QPlainTextEdit):
+        editor.setPlainText("")
+    elif isinstance(editor, QLineEdit):
+        editor.setText("")
 
 
 def _ports(spec: NodeSpec) -> str:

@@ -10,15 +10,11 @@ from .after import POLICIES
 from .canvas.frame import around, free_name
 from .canvas.notes import MARK as NOTE
 from .canvas.notes import new_note
+from .colours import COLOURS
 from .front import Front
 from .levels import SIDES
 from .palette import choices, saved_choices
 from .popup import Choice, SearchPopup
-
-COLOURS = {
-    "Red": "#b5424a", "Orange": "#b5623a", "Yellow": "#a8862d", "Green": "#3f8f55", "Teal": "#2b8a8a",
-    "Blue": "#4a6fa5", "Violet": "#7a5bd6", "Pink": "#b04a8f", "Grey": "#5d6678",
-}  # fmt: skip
 
 
 class NodeCommands(Front):

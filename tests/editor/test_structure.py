@@ -12,6 +12,7 @@ from nodeflow.editor.levels import INPUTS, NEW, OUTPUTS
 from nodeflow.editor.structure import saved_names
 from nodeflow.errors import NodeflowError
 from nodeflow.graph import check, load, loads, save
+from nodeflow.graph.edits import SetValue
 from nodeflow.graph.flatten import flattened
 from nodeflow.graph.grouping import grouped
 
@@ -359,3 +360,45 @@ def test_dots_notes_frames_and_distribution_by_hand(window, opened, hands, qtbot
     canvas.select(["positive", "negative", "schedule"])
     hands.do("distribute_down"), hands.do("align_right")
     assert len({canvas.nodes[name].x() for name in ("positive", "negative", "schedule")}) == 1
+
+
+def test_several_nodes_are_edited_at_once_what_they_have_alike(window, opened, qtbot):
+    space = window.current
+    document, inspector = space.document, space.inspector
+    document.set_value("positive", "clip_skip", 1)
+    space.canvas.select(["positive", "negative"])
+    editor = inspector.editors["clip_skip"]
+    assert editor.text() == "" and editor.placeholderText() == "several values"
+    editor.editingFinished.emit()
+    inspector.editors["text"].left()
+    assert (
+        document.value("positive", "clip_skip") == 1 and document.value("positive", "text") == "a red heart, flat style"
+    )
+    editor.setText("2")
+    editor.editingFinished.emit()
+    assert [document.value(name, "clip_skip") for name in ("positive", "negative")] == [2, 2]
+    assert document.undo() == "Set clip_skip"
+    space.canvas.select(["positive", "latent"])
+    assert "clip_skip" not in inspector.editors and not inspector.editors
+    menu = inspector._colour
+    menu.setCurrentIndex(menu.findText("Teal"))
+    menu.activated.emit(menu.currentIndex())
+    assert all(document.graph.view[name]["color"] == menu.currentData() for name in ("positive", "latent"))
+    assert space.canvas.nodes["latent"].face.tint and document.undo() == "Colour"
+
+
+def test_undo_is_unlimited_and_a_step_is_small(document: Document):
+    import tracemalloc
+
+    before = document.text
+    steps = 3000
+    document.history.do(SetValue("denoise", "seed", 1), "Set seed")
+    tracemalloc.start()
+    for seed in range(steps):
+        document.history.do(SetValue("denoise", "seed", seed), "Set seed")
+    bytes_a_step = tracemalloc.get_traced_memory()[0] / steps
+    tracemalloc.stop()
+    assert bytes_a_step < 800
+    for _ in range(steps + 1):
+        assert document.history.undo()
+    assert document.text == before and document.history.labels()[0] == ""

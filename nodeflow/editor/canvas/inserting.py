@@ -54,7 +54,8 @@ def insertion(canvas: Canvas, node: FlowNode) -> Batch | None:
 
 def _under(canvas: Canvas, body: QRectF) -> FlowWire | None:
     """The wire that passes nearest to the middle of a rectangle, if it does so inside."""
-    middle, near = body.center(), body.adjusted(60, 8, -60, -8)
+    wide, high = min(60, body.width() / 4), min(8, body.height() / 4)
+    middle, near = body.center(), body.adjusted(wide, high, -wide, -high)
     found: tuple[float, FlowWire] | None = None
     for wire in canvas.wires.values():
         if wire.isVisible() and wire.boundingRect().intersects(near) and wire.shape().intersects(near):

@@ -276,8 +276,10 @@ class Projection(FlowViewer):
             frame.setSelected(name in wanted)
 
     def whole(self) -> QRectF:
-        """The part of the scene that holds the nodes."""
+        """The part of the scene that holds nodes, frames and notes."""
         rect = QRectF()
+        for frame in self.frames.values():
+            rect = rect.united(frame.mapRectToScene(frame.rect()))
         for item in self.nodes.values():
             rect = rect.united(item.body.translated(item.pos()))
         return rect
@@ -331,11 +333,14 @@ class Projection(FlowViewer):
 
     def fit(self, names: Iterable[str] = ()) -> None:
         """Bring all nodes, or these, into view."""
-        items = [self.nodes[name] for name in names if name in self.nodes] or [*self.nodes.values()]
+        names = list(names)
         rect = QRectF()
-        for item in items:
-            rect = rect.united(item.body.translated(item.pos()))
-        self.show_rect(rect)
+        for name in names:
+            if item := self.nodes.get(name):
+                rect = rect.united(item.body.translated(item.pos()))
+            elif frame := self.frames.get(name):
+                rect = rect.united(frame.mapRectToScene(frame.rect()))
+        self.show_rect(self.whole() if rect.isEmpty() else rect)
 
     @guarded
     def resizeEvent(self, event: QResizeEvent) -> None:
