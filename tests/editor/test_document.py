@@ -8,7 +8,7 @@ from itertools import pairwise, permutations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from nodeflow.editor.after import next_seeds
 from nodeflow.editor.document import Document
@@ -20,6 +20,7 @@ from nodeflow.editor.marks import Marks, summary
 from nodeflow.editor.matching import ranked, score
 from nodeflow.errors import Fault, NodeflowError
 from nodeflow.graph import Graph, dumps, loads
+from nodeflow.graph.subgraphs import levels, reached
 from nodeflow.specs import Input, Widget
 from nodeflow.worker import messages as say
 
@@ -249,6 +250,49 @@ class Edits(RuleBasedStateMachine):
             case 5:
                 self.document.rename(name, f"n{len(self.document.text)}_{data.draw(st.integers(0, 10**6))}")
 
+    @precondition(lambda self: self.document.graph.nodes)
+    @rule(data=st.data())
+    def shape(self, data: st.DataObject) -> None:
+        document, name = self.document, data.draw(st.sampled_from(self._names()))
+        side = data.draw(st.sampled_from(["inputs", "outputs"]))
+        exposed = list(getattr(document.graph, side))
+        wires = [(f"{w.source}.{w.output}", f"{w.target}.{w.input}") for w in document.graph.wires()]
+        match data.draw(st.integers(0, 8)):
+            case 0 | 1:
+                document.group(data.draw(st.lists(st.sampled_from(self._names()), min_size=1, unique=True)))
+            case 2 if document.is_subgraph(name) and not document.graph.nodes[name].bypass:
+                document.ungroup([name])
+            case 3 if document.is_subgraph(name):
+                document.make_own(name)
+            case 4:
+                document.mute([name])
+            case 5 if document.ports(name):
+                ports = getattr(document.ports(name), side)
+                if ports:
+                    document.promote(side, f"{name}.{data.draw(st.sampled_from(list(ports)))}")
+            case 6 if exposed:
+                document.take_back(side, data.draw(st.sampled_from(exposed)))
+            case 7 if exposed:
+                document.rename_port(side, data.draw(st.sampled_from(exposed)), f"p{len(document.text)}")
+            case 8 if wires:
+                document.put_dot(*data.draw(st.sampled_from(wires)), (1, 2))
+
+    @rule(data=st.data())
+    def go(self, data: st.DataObject) -> None:
+        inside = [name for name in self._names() if self.document.is_subgraph(name)]
+        if inside and data.draw(st.booleans()):
+            self.document.enter(data.draw(st.sampled_from(inside)))
+        else:
+            self.document.leave()
+
+    @invariant()
+    def a_file_holds_it_and_every_panel_can_be_shown(self) -> None:
+        assert loads(self.document.text) == self.document.root
+        used = {name for _, level in levels(self.document.root) for name in reached(self.document.root, level)}
+        assert used <= self.document.root.graphs.keys()
+        for name in (*self._names(), *self.document.panels()):
+            face(self.document, name)
+
     @rule()
     def back_and_forth(self) -> None:
         end, count = self.document.text, 0
@@ -257,7 +301,7 @@ class Edits(RuleBasedStateMachine):
         assert self.document.text == self.start
         for _ in range(count):
             assert self.document.redo()
-        assert self.document.text == end == dumps(self.document.graph)
+        assert self.document.text == end == dumps(self.document.root)
 
 
 def test_all_can_be_undone_and_done_again(library):
