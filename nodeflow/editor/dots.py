@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from ..graph import Node
-from ..graph.edits import AddNode, Connect, Edit, Expose, Place, Rewire
+from ..graph.edits import AddNode, Connect, Edit, Expose, Place, Rewire, SetValue
 from ..graph.graph import split
 from ..graph.subgraphs import PREFIX, passes_on
 from .levels import INPUTS, OUTPUTS
@@ -71,6 +71,11 @@ def put_in(levels: Levels, source: str, target: str, at: tuple[float, float]) ->
         public = split(source)[1]
         ends = tuple(into if end == target else end for end in graph.targets(public))
         edits += [Expose("inputs", public, ends if len(ends) > 1 else ends[0]), Connect(out, target)]
+        port_spec = levels.library.spec(graph.nodes[node].type)
+        known = port_spec.input(port) if port_spec else None
+        if port in graph.nodes[node].values or (known and not known.wired and not known.required):
+            value = graph.nodes[node].values.get(port, known.default if known else None)
+            edits.append(SetValue(name, spec.inputs[0].name, value))
     elif node == OUTPUTS:
         edits += [Connect(source, into), Expose("outputs", port, out)]
     else:
@@ -104,7 +109,33 @@ def taken_out(levels: Levels, names: Iterable[str]) -> list[Edit]:
             if any(split(source)[0] in through for source in several):
                 new = [origin(source) for source in several]
                 edits.append(Rewire(target, port, new[0] if isinstance(wires, str) else tuple(new)))
+    for public in graph.inputs:
+        ends = graph.targets(public)
+        if any(split(end)[0] in dots for end in ends):
+            fed = [each for end in ends for each in _beyond(levels, end, dots)]
+            edits += [Rewire(*split(end), None) for end in fed if split(end)[1] in graph.nodes[split(end)[0]].wires]
+            left = tuple(end for end in dict.fromkeys(fed) if split(end)[0] not in gone)
+            edits += [Expose("inputs", public, left if len(left) > 1 else left[0])] if left else []
     for public, source in graph.outputs.items():
         if split(source)[0] in through:
             edits.append(Expose("outputs", public, origin(source)))
     return edits
+
+
+def _beyond(levels: Levels, end: str, dots: set[str]) -> list[str]:
+    """The ports that a port of a dot feeds, through other dots of these; a port of another node is itself."""
+    found, waiting, seen = list[str](), [end], set[str]()
+    while waiting:
+        end = waiting.pop(0)
+        name = split(end)[0]
+        if name not in dots:
+            found.append(end)
+        elif name not in seen:
+            seen.add(name)
+            for target, node in levels.graph.nodes.items():
+                waiting += [f"{target}.{port}" for port, source in node.wires.items() if _comes_from(source, name)]
+    return found
+
+
+def _comes_from(wires: str | list[str], name: str) -> bool:
+    return isinstance(wires, str) and split(wires)[0] == name

@@ -9,7 +9,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QRectF, Qt
-from PySide6.QtGui import QAbstractTextDocumentLayout, QPainter, QPainterPath, QPalette, QPen, QTextDocument
+from PySide6.QtGui import (
+    QAbstractTextDocumentLayout,
+    QFont,
+    QPainter,
+    QPainterPath,
+    QPalette,
+    QPen,
+    QTextCharFormat,
+    QTextCursor,
+    QTextDocument,
+)
 
 from .. import theme
 from ..guard import guarded
@@ -83,6 +93,7 @@ class FlowNote(FlowFrame):
             plain = features.MarkdownDialectGitHub | features.MarkdownNoHTML
             page.setMarkdown(self.text or "*Double-click to write*", plain)
             page.setTextWidth(wide)
+            _soften(page)
         return self._page
 
     @guarded
@@ -107,3 +118,19 @@ class FlowNote(FlowFrame):
 
     def resized(self) -> None:
         self._page = None
+
+
+def _soften(page: QTextDocument) -> None:
+    """Strong text in the weight that the bundled font has."""
+    strong = QTextCharFormat()
+    strong.setFontWeight(QFont.Weight.DemiBold)
+    block = page.begin()
+    while block.isValid():
+        for part in block:
+            piece = part.fragment()
+            if piece.charFormat().fontWeight() > QFont.Weight.DemiBold:
+                cursor = QTextCursor(page)
+                cursor.setPosition(piece.position())
+                cursor.setPosition(piece.position() + piece.length(), QTextCursor.MoveMode.KeepAnchor)
+                cursor.mergeCharFormat(strong)
+        block = block.next()
