@@ -63,6 +63,7 @@ ACTIONS = (
     Action("look_at_picture", "Look at what it made", "Node", "V", True),
     Action("play_sound", "Play or stop its sound", "Node", "P", True),
     Action("run", "Run", "Run", "Ctrl+Return"),
+    Action("enqueue", "Run after what runs", "Run", "Ctrl+Alt+Return"),
     Action("run_selected", "Run up to the selected nodes", "Run", "Ctrl+Shift+Return"),
     Action("cancel", "Cancel", "Run", "Ctrl+."),
     Action("live", "Run after each edit", "Run", icon="live"),

@@ -110,6 +110,9 @@ class Commands(NodeCommands, GroupCommands, ViewCommands):
     def run(self) -> None:
         self.window.run()
 
+    def enqueue(self) -> None:
+        self.window.enqueue()
+
     def run_selected(self) -> None:
         if self.space is not None and (names := self.space.canvas.selected()):
             document = self.space.document

@@ -76,12 +76,13 @@ def left_behind(folder: Path | None = None) -> list[Found]:
             entry = msgspec.json.decode(file.read_bytes(), type=Entry)
         except (OSError, msgspec.MsgspecError):
             continue
-        if not _alive(entry.pid):
+        if not alive(entry.pid):
             found.append(Found(entry, file))
     return sorted(found, key=lambda each: -each.entry.at)
 
 
-def _alive(pid: int) -> bool:
+def alive(pid: int) -> bool:
+    """Is there a process of that number?"""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -26,7 +26,17 @@ def edit(paths: Sequence[str] = ()) -> int:
         window.files.open_path(path)
     tell_window(window)
     window.show()
-    QTimer.singleShot(0, window.files.recover)
+    QTimer.singleShot(0, lambda: recover(window))
     for fault in [*window.faults, *window.library.faults]:
         window.log.add(fault.line)
     return app.exec()
+
+
+def recover(window: Window) -> None:
+    """Offer what windows that ended left behind: unsaved graphs first, then runs."""
+    waiting = window.queueing.take_over()
+    window.files.recover()
+    if waiting and not window.notice.isVisible():
+        runs = "A run" if waiting == 1 else f"{waiting} runs"
+        window.notice.ask(f"{runs} of a window that ended did not finish.", Run=window.queueing.retry_all,
+                          Later=lambda: None)  # fmt: skip

@@ -1,18 +1,16 @@
-"""The panels at the bottom: what is wrong with the graph, what the worker printed, what the queue did."""
+"""The panels at the bottom: what is wrong with the graph, what the worker printed."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QAction, QContextMenuEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QFrame,
     QHBoxLayout,
     QHeaderView,
     QLabel,
-    QMenu,
     QPlainTextEdit,
     QPushButton,
     QTreeWidget,
@@ -20,13 +18,11 @@ from PySide6.QtWidgets import (
 )
 
 from . import theme
-from .guard import guarded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..errors import Fault
-    from ..worker import Job
 
 LOG_LINES = 5000
 WHERE = Qt.ItemDataRole.UserRole
@@ -91,52 +87,6 @@ class Log(QPlainTextEdit):
 
     def add(self, text: str) -> None:
         self.appendPlainText(text)
-
-
-_BAD_ENDS = ("failed", "interrupted", "set aside")
-_SIGNS = {"done": theme.GOOD, "running": theme.ACCENT, **dict.fromkeys(_BAD_ENDS, theme.BAD)}
-
-
-class Jobs(QTreeWidget):
-    """The queue: what waits, runs and is done."""
-
-    cancel_wanted = Signal(str)
-    resume_wanted = Signal(str)
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.setHeaderHidden(True)
-        self.setColumnCount(3)
-        self.setRootIsDecorated(False)
-        self.setAccessibleName("Queue")
-        self._items: dict[str, QTreeWidgetItem] = {}
-
-    def show_job(self, job: Job, title: str) -> None:
-        item = self._items.get(job.id)
-        if item is None:
-            item = self._items[job.id] = QTreeWidgetItem()
-            self.insertTopLevelItem(0, item)
-        for column, text in enumerate((title, job.state, job.told)):
-            item.setText(column, text)
-        item.setForeground(1, theme.color(_SIGNS.get(job.state, theme.DIM)))
-        item.setToolTip(2, job.told)
-        item.setData(0, WHERE, job.id)
-
-    @guarded
-    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
-        """Cancel what waits or runs, run again what did not end well."""
-        item = self.itemAt(event.pos())
-        if item is None:
-            return
-        menu, job = QMenu(self), str(item.data(0, WHERE))
-        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        cancel, resume = QAction("Cancel", menu), QAction("Run again", menu)
-        cancel.triggered.connect(lambda: self.cancel_wanted.emit(job))
-        resume.triggered.connect(lambda: self.resume_wanted.emit(job))
-        menu.addActions([cancel, resume])
-        cancel.setEnabled(item.text(1) in ("queued", "running"))
-        resume.setEnabled(item.text(1) in ("interrupted", "failed", "cancelled"))
-        menu.popup(event.globalPos())
 
 
 class Notice(QFrame):

@@ -20,6 +20,7 @@ from ..worker import messages as say
 from ..worker.client import Heard, Printed
 from .made import Made
 from .marks import Marks, summary
+from .timeline import Timeline
 
 if TYPE_CHECKING:
     from .document import Document
@@ -71,6 +72,16 @@ class Hub(QObject):
             if self._queue is not None:
                 self._queue.set_up(setup)
 
+    @property
+    def jobs(self) -> dict[str, Job]:
+        """The jobs by id, oldest first; asking for them starts no worker."""
+        return self._queue.jobs if self._queue is not None else {}
+
+    def forget(self) -> None:
+        """Forget jobs that are over."""
+        if self._queue is not None:
+            self._queue.forget()
+
     def look(self, text: str, path: str, folder: str) -> int:
         """Ask what is wrong with a graph and what a run would do; returns the serial of the answer."""
         self._serial += 1
@@ -117,6 +128,12 @@ class Runs(QObject):
         self.job: Job | None = None
         self.live = False
         """Run after each edit?"""
+        self.timeline: Timeline | None = None
+        """When each node of the last run computed."""
+        self.waiting: list[str] = []
+        """Jobs of this graph that wait behind the one that is on."""
+        self.enqueued: set[str] = set()
+        """Jobs that were put behind others."""
         self.problems: list[say.Fault] = []
         self.summary = ""
         self._failed: list[say.Fault] = []
@@ -157,10 +174,26 @@ class Runs(QObject):
         self.cancel()
         path = self.document.path
         job = self.hub.queue.submit(self.document.text, path=path, folder=self.folder, wanted=wanted)
-        self.job = job
-        self._failed = []
-        self.changed.emit(self.marks.begin(job.id))
+        if self.waiting:
+            self.hub.queue.move(job.id, self.waiting[0])
+        self._follow(job)
         self.job_changed.emit(job)
+
+    def enqueue(self) -> None:
+        """Run the graph as it is now, after the runs of it that are on and waiting."""
+        if not self.running:
+            self.run()
+            return
+        path = self.document.path
+        job = self.hub.queue.submit(self.document.text, path=path, folder=self.folder)
+        self.waiting.append(job.id)
+        self.enqueued.add(job.id)
+        self.job_changed.emit(job)
+
+    def _follow(self, job: Job) -> None:
+        """This is the run whose progress is shown."""
+        self.job, self._failed, self.timeline = job, [], Timeline()
+        self.changed.emit(self.marks.begin(job.id))
 
     def cancel(self) -> None:
         """Stop the run that is on, within a step."""
@@ -169,8 +202,8 @@ class Runs(QObject):
 
     def resume(self) -> None:
         """Run again what a dead worker left; what was finished is not computed again."""
-        if self.job is not None and self.job.state == "interrupted":
-            self.changed.emit(self.marks.begin(self.job.id))
+        if self.job is not None and self.job.state in ("interrupted", "failed", "cancelled"):
+            self._follow(self.job)
             self.hub.queue.resume(self.job.id)
 
     def _rested(self) -> None:
@@ -186,6 +219,8 @@ class Runs(QObject):
         assert isinstance(heard, list)
         touched: set[str] = set()
         for each in heard:
+            if self.timeline is not None and getattr(each, "job", "") == self.marks.job:
+                self.timeline.told(each)
             touched |= self._hear(each)
         if touched:
             self.changed.emit(touched)
@@ -230,6 +265,10 @@ class Runs(QObject):
 
     def _on_job(self, job: object) -> None:
         assert isinstance(job, Job)
+        if job.id in self.waiting and job.state != "queued":
+            self.waiting.remove(job.id)
+            if job.state == "running":
+                self._follow(job)
         if self.job is None or job.id != self.job.id:
             return
         if job.state in ("interrupted", "set aside") and job.node:

@@ -28,9 +28,11 @@ from . import icons, theme
 from .actions import ACTIONS, Action
 from .background import Background
 from .gallery import Gallery
+from .jobs import Jobs
 from .palette import Palette
-from .panels import Jobs, Log, Notice, Problems
+from .panels import Log, Notice, Problems
 from .settings import Settings
+from .timeline_view import TimelineView
 from .welcome import Welcome
 
 if TYPE_CHECKING:
@@ -148,6 +150,7 @@ class Shell(QMainWindow):
         self.palette_ = Palette(self.library)
         self.inspectors = QStackedWidget()
         self.background = Background()
+        self.timeline = TimelineView()
         self.problems, self.log, self.jobs, self.gallery = (
             Problems(),
             Log(),
@@ -174,7 +177,13 @@ class Shell(QMainWindow):
         return [content.user_folder("outputs"), *sorted(each for each in beside if each.is_dir())]
 
     def _panels(self) -> tuple[tuple[str, QWidget], ...]:
-        return ("Problems", self.problems), ("Outputs", self.gallery), ("Queue", self.jobs), ("Log", self.log)
+        return (
+            ("Problems", self.problems),
+            ("Outputs", self.gallery),
+            ("Queue", self.jobs),
+            ("Timeline", self.timeline),
+            ("Log", self.log),
+        )
 
     def _dock(self, name: str, widget: QWidget, area: Qt.DockWidgetArea, size: int) -> QDockWidget:
         dock = QDockWidget(name, self)

@@ -18,6 +18,7 @@ from .commands import Commands
 from .files import Files
 from .guard import guarded
 from .popup import Choice, SearchPopup
+from .queueing import Queueing
 from .runs import Hub
 from .settings_dialog import SettingsDialog
 from .shell import Shell
@@ -53,6 +54,7 @@ class Window(Shell):
         self.commands, self.files = Commands(self), Files(self)
         self.popup: SearchPopup | None = None
         self.viewing = Viewing(self, self.background)
+        self.queueing = Queueing(self)
         self._had_space = False
         self.tabs.currentChanged.connect(lambda _: self.refresh())
         self.tabs.tabCloseRequested.connect(self.files.close_tab)
@@ -64,8 +66,7 @@ class Window(Shell):
         self.problems.wanted.connect(self._go_to)
         self.gallery.view_wanted.connect(lambda made, shown: self.viewing.open("Outputs", shown, shown.index(made)))
         self.gallery.graph_wanted.connect(self.viewing.open_graph)
-        self.jobs.cancel_wanted.connect(lambda job: self.hub.queue.cancel(job))
-        self.jobs.resume_wanted.connect(lambda job: self.hub.queue.resume(job))
+        self.timeline.wanted.connect(self._go_to)
         self.run_button.clicked.connect(lambda: self.commands.do("cancel" if self._running else "run"))
         self.refresh()
 
@@ -162,15 +163,22 @@ class Window(Shell):
             self.viewing.remember(self.current)
             self.current.runs.run()
 
+    def enqueue(self) -> None:
+        """Run the graph in front after what runs and waits, and let its seeds go on at once."""
+        if self.current is not None:
+            self.viewing.remember(self.current)
+            self.current.runs.enqueue()
+            next_seeds(self.current.document)
+
     def _job(self, space: Workspace, job: Job) -> None:
-        self.jobs.show_job(job, space.document.title)
+        self.queueing.named(job, space.document.title)
         if job.state == "interrupted":
             self.notice.ask(f"{job.told[0].upper()}{job.told[1:]}.", Resume=space.runs.resume, Dismiss=lambda: None)
         elif job.state == "set aside":
             self.notice.ask(f"{job.told[0].upper()}{job.told[1:]}.", OK=lambda: None)
         elif job.state == "failed":
             self.say(job.told)
-        elif job.state == "done" and not space.runs.live:
+        elif job.state == "done" and not space.runs.live and job.id not in space.runs.enqueued:
             next_seeds(space.document)
         self._state()
 
@@ -212,6 +220,9 @@ class Window(Shell):
             self.run_button.style().polish(self.run_button)
         self.summary.setText("" if space is None else "running…" if running else space.runs.summary)
         self.actions_["live"].setChecked(space is not None and space.runs.live)
+        graph = space.document.graph if space else None
+        colors = {name: node.type.partition("/")[0] for name, node in graph.nodes.items()} if graph else {}
+        self.timeline.show_run(space.runs.timeline if space else None, colors)
         faults = space.runs.problems if space else []
         self.problems.show_faults(tuple(faults))
         self.docks["Problems"].setWindowTitle(f"Problems ({len(faults)})" if faults else "Problems")
@@ -269,6 +280,7 @@ class Window(Shell):
             return
         self.settings.window = bytes(self.saveState().toBase64().data()).decode()
         self.settings.save()
+        self.queueing.close()
         self.viewing.close()
         self.background.close()
         for space in self.spaces:

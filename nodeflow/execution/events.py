@@ -66,6 +66,14 @@ class NodeLog(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class NodeLoaded(Event):
+    """A node waited so long for the weights it borrowed; told where that took a millisecond or more."""
+
+    node: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class NodeFinished(Event):
     """A node's result is there; `cached` names the tier it came from, "" when the node ran."""
 

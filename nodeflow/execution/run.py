@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import time
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Cancelled, NodeflowError
 from ..values import Audio, Image, Weights
-from .events import NodeLog, NodeProgress
+from .events import NodeLoaded, NodeLog, NodeProgress
 
 if TYPE_CHECKING:
     from .events import Emitter
@@ -120,7 +122,17 @@ class NodeRun:
         """
         if self._environment.weights is None:
             raise NodeflowError("NF401", "this run lends no models", fix="give its Environment a weights service")
-        return self._environment.weights(handle, self.device, self.dtype)
+        return self._lent(self._environment.weights(handle, self.device, self.dtype))
+
+    @contextlib.contextmanager
+    def _lent(self, lending: AbstractContextManager[Any]) -> Iterator[Any]:
+        """Say how long it took until the weights were there."""
+        began = time.perf_counter()
+        with lending as network:
+            waited = time.perf_counter() - began
+            if waited >= 0.001 and self._emitter.active:
+                self._emitter.emit(NodeLoaded(self._emitter.run, self._node, waited))
+            yield network
 
     def save(self, value: Image | Audio, name: str, suffix: str, *, embed: bool = True) -> list[str]:
         """Write pictures or sounds into the output folder; returns the files.

@@ -105,6 +105,23 @@ class Queue:
             job.cancelled = time.monotonic()
             self.client.send(say.Cancel(id))
 
+    def move(self, id: str, before: str = "") -> None:
+        """Run a waiting job before another one; before nothing: last."""
+        if self.jobs[id].state == "queued" and id != before:
+            job = self.jobs.pop(id)
+            rest = [*self.jobs.items()]
+            place = next((place for place, (other, _) in enumerate(rest) if other == before), len(rest))
+            self.jobs = dict([*rest[:place], (id, job), *rest[place:]])
+            self._changed(job)
+
+    def adopt(self, job: Job) -> None:
+        """Know a job of another queue, that may be resumed."""
+        self.jobs[job.id] = job
+
+    def forget(self) -> None:
+        """Forget jobs that are over."""
+        self.jobs = {id: job for id, job in self.jobs.items() if not job.over}
+
     def resume(self, id: str) -> None:
         """Run an interrupted job again; what it had finished is not computed again. One set aside stays so."""
         job = self.jobs[id]

@@ -162,6 +162,14 @@ class NodeFinished(Message, frozen=True):
     bytes: int = 0
 
 
+class Loaded(Message, frozen=True):
+    """A node waited so long for the weights it borrowed."""
+
+    job: str
+    node: str
+    seconds: float
+
+
 class NodeFailed(Message, frozen=True):
     """A node failed, or was skipped because its source failed."""
 
@@ -235,7 +243,9 @@ class Pong(Message, frozen=True):
 
 Command = Run | Cancel | Look | Ping | Setup | Quit
 Answer = Ready | Seen | Pong
-Told = JobStarted | NodeStarted | Progress | NodeLog | NodeFinished | NodeFailed | Output | Result | JobFinished
+Told = (
+    JobStarted | NodeStarted | Progress | NodeLog | Loaded | NodeFinished | NodeFailed | Output | Result | JobFinished
+)
 Reply = Answer | Told
 
 encode = msgspec.msgpack.Encoder().encode

@@ -80,6 +80,8 @@ class _Teller:
                 self._progress(event)
             case events.NodeLog(node=node, text=text):
                 tell(say.NodeLog(job, node, text))
+            case events.NodeLoaded(node=node, seconds=seconds):
+                tell(say.Loaded(job, node, seconds))
             case events.NodeFinished(node=node, seconds=seconds, cached=tier, bytes=size):
                 tell(say.NodeFinished(job, node, seconds, tier, size))
             case events.NodeFailed(node=node, fault=fault):
