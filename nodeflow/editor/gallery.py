@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QModelIndex, QPoint, Qt, QUrl, Signal
+from PySide6.QtCore import QModelIndex, QPoint, Qt, QTimer, QUrl, Signal
 from PySide6.QtGui import QAction, QContextMenuEvent, QDesktopServices
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QListView, QMenu, QVBoxLayout, QWidget
 
@@ -18,6 +18,9 @@ from .guard import guarded
 from .indexing import Index
 from .made import Made
 from .shelf import MADE, THUMB, Shelf
+
+REST_MS = 1200
+"""From when it is seen until the folders are looked into: a window that opens has other things to do."""
 
 
 class Gallery(QWidget):
@@ -35,6 +38,8 @@ class Gallery(QWidget):
         super().__init__()
         self._background, self._folders = background, folders
         self._looked: list[Path] = []
+        self._soon = QTimer(self, singleShot=True, interval=REST_MS)
+        self._soon.timeout.connect(self.look)
         self.shelf = Shelf()
         self.line = QLineEdit()
         self.line.setPlaceholderText("Search prompts and parameters")
@@ -72,7 +77,7 @@ class Gallery(QWidget):
     @guarded
     def showEvent(self, event: Any) -> None:
         self.shelf.ratio = self.devicePixelRatioF()
-        self.look()
+        self._soon.start()
 
     def retint(self) -> None:
         self.shelf.forget_small()
