@@ -28,6 +28,7 @@ ACTIONS = (
     Action("save_as", "Save as…", "File", "Ctrl+Shift+S"),
     Action("close_tab", "Close graph", "File", "Ctrl+W"),
     Action("preferences", "Settings…", "File", "Ctrl+,"),
+    Action("reload_packs", "Reload node packs", "File", "F5"),
     Action("quit", "Quit", "File", "Ctrl+Q"),
     Action("undo", "Undo", "Edit", "Ctrl+Z", icon="undo"),
     Action("redo", "Redo", "Edit", "Ctrl+Shift+Z", icon="redo"),

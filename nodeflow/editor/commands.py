@@ -45,6 +45,9 @@ class Commands(NodeCommands, GroupCommands, ViewCommands):
     def preferences(self) -> None:
         self.window.show_settings()
 
+    def reload_packs(self) -> None:
+        self.window.packs.reload()
+
     def quit(self) -> None:
         self.window.close()
 

@@ -49,6 +49,7 @@ class Inspector(QScrollArea):
     def __init__(self, document: Document, marks: Marks) -> None:
         super().__init__()
         self.setWidgetResizable(True)
+        self.setAccessibleName("Inspector")
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.document, self.marks = document, marks
         self.names: list[str] = []

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QMimeData, QSize, Qt, Signal
-from PySide6.QtGui import QIcon, QPainter, QPixmap
-from PySide6.QtWidgets import QLineEdit, QTreeWidget, QTreeWidgetItem, QVBoxLayout, QWidget
+from PySide6.QtGui import QContextMenuEvent, QIcon, QKeyEvent, QPainter, QPixmap
+from PySide6.QtWidgets import QLineEdit, QMenu, QTreeWidget, QTreeWidgetItem, QVBoxLayout, QWidget
 
 from ..specs import NodeSpec
 from . import theme
+from .guard import guarded
 from .matching import ranked
 from .popup import Choice
 from .structure import SAVED, saved_names
@@ -47,18 +48,19 @@ class Palette(QWidget):
     """The node types; `chosen` carries the id of one to add."""
 
     chosen = Signal(str)
+    favoured = Signal()
+    """The favourites are others."""
 
-    def __init__(self, library: Library) -> None:
+    def __init__(self, library: Library, favourites: list[str]) -> None:
         super().__init__()
+        self.library, self.favourites = library, favourites
         self.setObjectName("palette")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-        self._of_packs = [spec for id in library.ids() if (spec := library.spec(id))]
-        self._specs = [*self._of_packs, *_saved()]
         self.line = QLineEdit()
         self.line.setPlaceholderText("Search nodes")
         self.line.setClearButtonEnabled(True)
         self.line.setAccessibleName("Search nodes")
-        self.tree = _Tree()
+        self.tree = _Tree(self)
         self.tree.setHeaderHidden(True)
         self.tree.setUniformRowHeights(True)
         self.tree.setIndentation(14)
@@ -77,21 +79,43 @@ class Palette(QWidget):
 
     def show_saved(self) -> None:
         """The subgraphs that are kept have changed."""
-        self._specs = [*self._of_packs, *_saved()]
         self._search(self.line.text())
+
+    @property
+    def _specs(self) -> list[NodeSpec]:
+        return [*(spec for id in self.library.ids() if (spec := self.library.spec(id))), *_saved()]
+
+    def favour(self, id: str) -> None:
+        """Put a node type among the favourites, or take it out."""
+        if id in self.favourites:
+            self.favourites.remove(id)
+        else:
+            self.favourites.append(id)
+        self.favoured.emit()
+        self.retint()
+
+    def _group(self, title: str) -> QTreeWidgetItem:
+        group = QTreeWidgetItem([title])
+        group.setSizeHint(0, ROW)
+        group.setFlags(Qt.ItemFlag.ItemIsEnabled)
+        group.setForeground(0, theme.color(theme.DIM))
+        group.setFont(0, theme.text_font(0.92, strong=True))
+        self.tree.addTopLevelItem(group)
+        return group
 
     def _fill(self) -> None:
         self.tree.clear()
+        known = {spec.id: spec for spec in self._specs}
+        liked = [known[id] for id in self.favourites if id in known]
+        if liked:
+            group = self._group("★ Favourites")
+            for spec in liked:
+                group.addChild(self._item(spec))
         groups: dict[str, QTreeWidgetItem] = {}
         for spec in sorted(self._specs, key=lambda spec: (spec.id.partition("/")[0], spec.title)):
             category = spec.id.partition("/")[0]
             if category not in groups:
-                groups[category] = QTreeWidgetItem([category.capitalize()])
-                groups[category].setSizeHint(0, ROW)
-                groups[category].setFlags(Qt.ItemFlag.ItemIsEnabled)
-                groups[category].setForeground(0, theme.color(theme.DIM))
-                groups[category].setFont(0, theme.font(12, strong=True))
-                self.tree.addTopLevelItem(groups[category])
+                groups[category] = self._group(category.capitalize())
             groups[category].addChild(self._item(spec))
         self.tree.expandAll()
 
@@ -124,6 +148,31 @@ class Palette(QWidget):
 
 
 class _Tree(QTreeWidget):
+    def __init__(self, owner: Palette) -> None:
+        super().__init__()
+        self.owner = owner
+
+    @guarded
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        item = self.itemAt(event.pos())
+        id = str(item.data(0, ID) or "") if item is not None else ""
+        if id:
+            menu = QMenu(self)
+            menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+            liked = id in self.owner.favourites
+            menu.addAction("Add to the graph\tReturn", lambda: self.owner.chosen.emit(id))
+            words = "Take out of the favourites" if liked else "Put among the favourites"
+            menu.addAction(f"{words}\tInsert", lambda: self.owner.favour(id))
+            menu.popup(event.globalPos())
+
+    @guarded
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        item = self.currentItem()
+        if event.key() == Qt.Key.Key_Insert and item is not None and item.data(0, ID):
+            self.owner.favour(str(item.data(0, ID)))
+        else:
+            super().keyPressEvent(event)
+
     def mimeData(self, items: Any) -> QMimeData:
         data = QMimeData()
         data.setData(MIME, str(items[0].data(0, ID) or "").encode())

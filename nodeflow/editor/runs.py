@@ -82,6 +82,11 @@ class Hub(QObject):
         if self._queue is not None:
             self._queue.forget()
 
+    def reload(self) -> None:
+        """The worker uses node packs as they are now, from the next run on."""
+        if self._queue is not None:
+            self._queue.reload()
+
     def look(self, text: str, path: str, folder: str) -> int:
         """Ask what is wrong with a graph and what a run would do; returns the serial of the answer."""
         self._serial += 1

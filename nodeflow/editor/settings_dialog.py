@@ -81,6 +81,7 @@ class SettingsDialog(QDialog):
         self._fill()
         self._area = QScrollArea()
         self._area.setObjectName("settings")
+        self._area.setAccessibleName("Settings of the section")
         self._area.setWidgetResizable(True)
         self._area.setWidget(self._page)
         reset = QPushButton("Reset this section")

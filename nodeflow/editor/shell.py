@@ -133,7 +133,7 @@ class Shell(QMainWindow):
         self.tabs.setTabsClosable(True)
         self.tabs.setMovable(True)
         self.tabs.setTabBarAutoHide(True)
-        self.welcome = Welcome(self.settings.recent)
+        self.welcome = Welcome()
         self.stack = QStackedWidget()
         self.stack.addWidget(self.welcome)
         self.stack.addWidget(self.tabs)
@@ -147,7 +147,7 @@ class Shell(QMainWindow):
         self.setCentralWidget(middle)
 
     def _docks(self) -> None:
-        self.palette_ = Palette(self.library)
+        self.palette_ = Palette(self.library, self.settings.favourites)
         self.inspectors = QStackedWidget()
         self.background = Background()
         self.timeline = TimelineView()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QMimeData, QSize, Qt, QUrl, Signal
+from PySide6.QtCore import QSize, Qt, QUrl, Signal
 from PySide6.QtGui import QAction, QDesktopServices, QGuiApplication, QIcon, QImage, QKeyEvent, QPixmap
 from PySide6.QtWidgets import (
     QFileDialog,
@@ -225,14 +225,10 @@ class Viewer(QWidget):
         self.actions_["play"].setIcon(icons.icon("stop" if playing else "play"))
 
     def copy(self) -> None:
-        """The picture; of a sound, or a file, the file."""
-        data, item = QMimeData(), self._item(self.made)
-        if isinstance(item, Picture):
-            data.setImageData(self.pane.image)
-        if self.made.file:
-            data.setUrls([QUrl.fromLocalFile(self.made.file)])
-        QGuiApplication.clipboard().setMimeData(data)
-        self.words.setText("Copied" if data.formats() else "Save it first: only a file of it can be copied")
+        """The picture; of a sound, the path of its file."""
+        clipboard, sound = QGuiApplication.clipboard(), self.made.is_sound
+        clipboard.setText(self.made.file) if sound else clipboard.setImage(self.pane.image)
+        self.words.setText("The path of its file is copied" if sound else "The picture is copied")
 
     def reveal(self) -> None:
         """Open the folder that its file is in."""

@@ -1,17 +1,17 @@
-"""The first page: templates with a picture of what they are, and recent files."""
+"""The first page: recent files, and templates with a picture of what they make. Arrows go from card to card."""
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
+from typing import Any
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QIcon, QPainter, QPen, QPixmap
+from PySide6.QtGui import QIcon, QKeyEvent, QPainter, QPainterPath, QPen, QPixmap
 from PySide6.QtWidgets import (
     QGridLayout,
     QHBoxLayout,
     QLabel,
-    QListWidget,
-    QListWidgetItem,
     QPushButton,
     QScrollArea,
     QToolButton,
@@ -21,18 +21,21 @@ from PySide6.QtWidgets import (
 
 from .. import content
 from ..errors import NodeflowError
-from ..graph import Graph, load
+from ..graph import Graph
+from ..opening import open_graph
 from . import theme
 from .clipping import spot
 from .faces import HEADER, WIDTH
+from .guard import guarded
+from .shelf import ago
 
-CARD = QSize(204, 160)
-SKETCH = QSize(184, 112)
-PATH = Qt.ItemDataRole.UserRole
-
-
-FIRST = ("text-to-image", "image-to-image", "inpaint", "variations", "unconditional", "guidance")
+CARD = QSize(212, 168)
+SKETCH = QSize(192, 114)
+PICTURE = 98
+"""Points of the picture of what a template makes."""
+FIRST = ("text-to-image", "image-to-image", "inpaint", "variations", "text-to-sound", "unconditional", "guidance")
 COLUMNS = 4
+SPELLED = {"ays timesteps": "AYS timesteps", "lora": "LoRA", "dreambooth": "DreamBooth"}
 
 
 def templates() -> dict[str, list[Path]]:
@@ -54,34 +57,49 @@ class Welcome(QWidget):
     empty_wanted = Signal()
     open_wanted = Signal()
 
-    def __init__(self, recent: list[str]) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        page = QWidget()
-        area = QScrollArea()
-        area.setWidgetResizable(True)
-        area.setObjectName("welcome")
-        area.setWidget(page)
+        self.cards: list[QToolButton] = []
+        self._recent: list[tuple[str, float]] = []
+        self.area = QScrollArea()
+        self.area.setWidgetResizable(True)
+        self.area.setObjectName("welcome")
+        self.area.setAccessibleName("Templates and recent files")
         around = QVBoxLayout(self)
         around.setContentsMargins(0, 0, 0, 0)
-        around.addWidget(area)
+        around.addWidget(self.area)
+
+    def show_recent(self, recent: list[tuple[str, float]]) -> None:
+        """Show the page.
+
+        Args:
+            recent: Files and when they were opened, in seconds since 1970.
+        """
+        self._recent = [(path, at) for path, at in recent if Path(path).is_file()]
+        self.retint()
+
+    def retint(self) -> None:
+        """Make the page again."""
+        page = QWidget()
+        self.cards = []
         outer = QHBoxLayout(page)
         outer.addStretch(1)
         column = QVBoxLayout()
         outer.addLayout(column)
         outer.addStretch(1)
         column.setSpacing(12)
-        column.addSpacing(36)
+        column.addSpacing(30)
         self._head(column)
-        self._recent(column, [path for path in recent if Path(path).is_file()])
+        if self._recent:
+            cards = [self._recent_card(path, at) for path, at in self._recent[:COLUMNS]]
+            self._group(column, "Recent", cards)
         for group, files in templates().items():
-            column.addSpacing(8)
-            column.addWidget(_dim(group.capitalize() or "Templates"))
-            grid = QGridLayout()
-            grid.setSpacing(12)
-            for place, file in enumerate(files):
-                grid.addWidget(self._card(file), place // COLUMNS, place % COLUMNS, Qt.AlignmentFlag.AlignLeft)
-            column.addLayout(grid)
+            self._group(column, group.capitalize() or "Templates", [self._template_card(file) for file in files])
+        column.addSpacing(24)
         column.addStretch(1)
+        self.area.setWidget(page)
+        if self.isVisible():
+            self.cards[0].setFocus()
 
     def _head(self, column: QVBoxLayout) -> None:
         title = QLabel("nodeflow")
@@ -96,33 +114,76 @@ class Welcome(QWidget):
         buttons.addStretch(1)
         column.addLayout(buttons)
 
-    def _card(self, file: Path) -> QToolButton:
+    def _group(self, column: QVBoxLayout, title: str, cards: list[QToolButton]) -> None:
+        column.addSpacing(8)
+        column.addWidget(_dim(title))
+        grid = QGridLayout()
+        grid.setSpacing(12)
+        for place, card in enumerate(cards):
+            grid.addWidget(card, place // COLUMNS, place % COLUMNS, Qt.AlignmentFlag.AlignLeft)
+        column.addLayout(grid)
+        self.cards += cards
+
+    def _template_card(self, file: Path) -> QToolButton:
+        words = file.stem.replace("-", " ")
+        card = self._card(SPELLED.get(words, words.capitalize()), file, made_by(file))
+        card.clicked.connect(lambda: self.template_wanted.emit(str(file)))
+        return card
+
+    def _recent_card(self, path: str, at: float) -> QToolButton:
+        file = Path(path)
+        picture = file if file.suffix.lower() in (".png", ".webp", ".jpg", ".jpeg") else None
+        card = self._card(f"{file.stem}   {ago(at)}" if at else file.stem, file, picture)
+        card.setToolTip(path)
+        card.clicked.connect(lambda: self.file_wanted.emit(path))
+        return card
+
+    def _card(self, text: str, file: Path, picture: Path | None) -> QToolButton:
         card = QToolButton()
         card.setObjectName("card")
         card.setFixedSize(CARD)
         card.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextUnderIcon)
-        card.setText(file.stem.replace("-", " ").capitalize())
+        card.setText(text)
+        card.setAccessibleName(text)
         card.setIconSize(SKETCH)
-        card.setIcon(_sketch(file, card.devicePixelRatioF()))
-        card.clicked.connect(lambda: self.template_wanted.emit(str(file)))
+        card.setIcon(_sketch(file, picture, self.devicePixelRatioF()))
         return card
 
-    def _recent(self, column: QVBoxLayout, recent: list[str]) -> None:
-        if not recent:
-            return
-        column.addSpacing(8)
-        column.addWidget(_dim("Recent"))
-        listed = QListWidget()
-        listed.setAccessibleName("Recent files")
-        listed.setStyleSheet("background: transparent;")
-        listed.setFixedHeight(34 * min(5, len(recent)) + 4)
-        for path in recent[:5]:
-            item = QListWidgetItem(f"{Path(path).name}    {Path(path).parent}")
-            item.setData(PATH, path)
-            listed.addItem(item)
-        listed.itemClicked.connect(lambda item: self.file_wanted.emit(item.data(PATH)))
-        listed.itemActivated.connect(lambda item: self.file_wanted.emit(item.data(PATH)))
-        column.addWidget(listed)
+    @guarded
+    def showEvent(self, event: Any) -> None:
+        if self.cards:
+            self.cards[0].setFocus()
+
+    @guarded
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Arrows go to the next card that way, Enter opens it."""
+        focused = self.focusWidget()
+        here = next((card for card in self.cards if card is focused), None)
+        ways = {Qt.Key.Key_Left: (-1, 0), Qt.Key.Key_Right: (1, 0), Qt.Key.Key_Up: (0, -1), Qt.Key.Key_Down: (0, 1)}
+        if here is not None and event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            here.click()
+        elif here is not None and event.key() in ways:
+            if there := self._next(here, *ways[Qt.Key(event.key())]):
+                there.setFocus()
+                self.area.ensureWidgetVisible(there)
+        else:
+            super().keyPressEvent(event)
+
+    def _next(self, here: QToolButton, x: int, y: int) -> QToolButton | None:
+        """The nearest card that way, those straight ahead before others."""
+        found = []
+        for card in self.cards:
+            way = card.pos() - here.pos()
+            ahead, aside = (way.x() * x, abs(way.y())) if x else (way.y() * y, abs(way.x()))
+            if ahead > 0 and (y or aside == 0):
+                found.append((ahead + aside, card))
+        return min(found, key=lambda each: each[0])[1] if found else None
+
+
+def made_by(file: Path) -> Path | None:
+    """The picture of what a template makes; None without one."""
+    picture = content.folder("assets") / "templates" / f"{file.stem}.png"
+    return picture if picture.is_file() and file.parent == content.folder("graphs") else None
 
 
 def _dim(text: str) -> QLabel:
@@ -131,39 +192,62 @@ def _dim(text: str) -> QLabel:
     return label
 
 
-def _sketch(file: Path, ratio: float) -> QIcon:
-    """A picture of the graph: its nodes as coloured boxes, its wires as lines."""
-    try:
-        graph = load(file)
-    except NodeflowError:
-        graph = Graph()
+def _sketch(file: Path, picture: Path | None, ratio: float) -> QIcon:
+    """The graph as coloured boxes and lines; at its right what it makes."""
     pixels = QPixmap(SKETCH * max(1.0, ratio))
     pixels.setDevicePixelRatio(max(1.0, ratio))
     pixels.fill(Qt.GlobalColor.transparent)
     painter = QPainter(pixels)
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
     painter.setPen(Qt.PenStyle.NoPen)
     painter.setBrush(theme.color(theme.CANVAS))
-    painter.drawRoundedRect(QRectF(0, 0, SKETCH.width(), SKETCH.height()), 7, 7)
+    whole = QRectF(0, 0, SKETCH.width(), SKETCH.height())
+    painter.drawRoundedRect(whole, 7, 7)
+    room = whole.adjusted(12, 12, -12, -12)
+    if picture is not None:
+        place = QRectF(whole.right() - PICTURE - 8, (whole.height() - PICTURE) / 2, PICTURE, PICTURE)
+        _paint_picture(painter, place, QPixmap(str(picture)))
+        room = QRectF(10, 14, place.left() - 20, whole.height() - 28)
+    with contextlib.suppress(NodeflowError):
+        _paint_graph(painter, room, open_graph(file))
+    painter.end()
+    return QIcon(pixels)
+
+
+def _paint_picture(painter: QPainter, place: QRectF, pixels: QPixmap) -> None:
+    path = QPainterPath()
+    path.addRoundedRect(place, 6, 6)
+    painter.save()
+    painter.setClipPath(path)
+    painter.fillRect(place, theme.color(theme.FIELD))
+    side = min(pixels.width(), pixels.height())
+    cut = QRectF((pixels.width() - side) / 2, (pixels.height() - side) / 2, side, side)
+    painter.drawPixmap(place, pixels, cut)
+    painter.restore()
+
+
+def _paint_graph(painter: QPainter, room: QRectF, graph: Graph) -> None:
     boxes = {name: QRectF(*spot(graph.view.get(name)), WIDTH, 150.0) for name in graph.nodes}
     whole = QRectF()
     for box in boxes.values():
         whole = whole.united(box)
-    if not whole.isEmpty():
-        scale = min(158 / whole.width(), 88 / whole.height())
-        painter.translate(SKETCH.width() / 2, SKETCH.height() / 2)
-        painter.scale(scale, scale)
-        painter.translate(-whole.center())
-        painter.setPen(QPen(theme.color(theme.FAINT), 1.2 / scale))
-        for wire in graph.wires():
-            if wire.source in boxes and wire.target in boxes:
-                one, other = boxes[wire.source], boxes[wire.target]
-                painter.drawLine(QPointF(one.right(), one.top() + 40), QPointF(other.left(), other.top() + 40))
-        painter.setPen(Qt.PenStyle.NoPen)
-        for name, box in boxes.items():
-            painter.setBrush(theme.color(theme.RAISED))
-            painter.drawRoundedRect(box, 14, 14)
-            painter.setBrush(theme.category_color(graph.nodes[name].type.partition("/")[0]))
-            painter.drawRoundedRect(QRectF(box.left(), box.top(), WIDTH, HEADER * 1.6), 14, 14)
-    painter.end()
-    return QIcon(pixels)
+    if whole.isEmpty():
+        return
+    scale = min(room.width() / whole.width(), room.height() / whole.height())
+    painter.save()
+    painter.translate(room.center())
+    painter.scale(scale, scale)
+    painter.translate(-whole.center())
+    painter.setPen(QPen(theme.color(theme.FAINT), 1.2 / scale))
+    for wire in graph.wires():
+        if wire.source in boxes and wire.target in boxes:
+            one, other = boxes[wire.source], boxes[wire.target]
+            painter.drawLine(QPointF(one.right(), one.top() + 40), QPointF(other.left(), other.top() + 40))
+    painter.setPen(Qt.PenStyle.NoPen)
+    for name, box in boxes.items():
+        painter.setBrush(theme.color(theme.BODY_EDGE))
+        painter.drawRoundedRect(box, 14, 14)
+        painter.setBrush(theme.category_color(graph.nodes[name].type.partition("/")[0]))
+        painter.drawRoundedRect(QRectF(box.left(), box.top(), WIDTH, HEADER * 1.6), 14, 14)
+    painter.restore()

@@ -17,6 +17,7 @@ from .after import next_seeds
 from .commands import Commands
 from .files import Files
 from .guard import guarded
+from .packs import Packs
 from .popup import Choice, SearchPopup
 from .queueing import Queueing
 from .runs import Hub
@@ -63,6 +64,8 @@ class Window(Shell):
         self.welcome.empty_wanted.connect(self.files.open_empty)
         self.welcome.open_wanted.connect(self.files.ask_file)
         self.palette_.chosen.connect(self._add)
+        self.palette_.favoured.connect(lambda: self.settings.save())
+        self.packs = Packs(self)
         self.problems.wanted.connect(self._go_to)
         self.gallery.view_wanted.connect(lambda made, shown: self.viewing.open("Outputs", shown, shown.index(made)))
         self.gallery.graph_wanted.connect(self.viewing.open_graph)
@@ -186,6 +189,9 @@ class Window(Shell):
 
     def refresh(self) -> None:
         space = self.current
+        if space is None:
+            opened = self.settings.opened_at
+            self.welcome.show_recent([(path, opened.get(path, 0.0)) for path in self.settings.recent])
         self.stack.setCurrentWidget(self.tabs if space else self.welcome)
         if space is not None:
             self.inspectors.setCurrentWidget(space.inspector)

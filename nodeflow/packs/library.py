@@ -15,7 +15,7 @@ from ..declaration import NodeSpec, NodeType
 from ..errors import Fault, NodeflowError
 from . import catalogue
 from .find import Pack, packs
-from .load import load
+from .load import load, unload
 
 
 class Library:
@@ -63,6 +63,12 @@ class Library:
             for spec in page.specs:
                 library._add(spec)
         return library
+
+    def renew(self, found: Iterable[Pack], cache: Path) -> None:
+        """Be the library of these packs as they are now; their code is imported again when it is asked for."""
+        for pack in self._packs.values():
+            unload(pack)
+        self.__dict__.update(Library.of_packs(found, cache).__dict__)
 
     def ids(self) -> list[str]:
         """All ids, sorted."""

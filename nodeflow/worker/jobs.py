@@ -136,6 +136,10 @@ class Queue:
         self._setup = setup
         self.client.send(setup)
 
+    def reload(self) -> None:
+        """Use node packs as they are now."""
+        self.client.send(say.Reload())
+
     def look(self, asked: say.Look) -> None:
         """Ask what is wrong with a graph and what a run would do; a new worker is asked again."""
         self._look = asked

@@ -77,17 +77,22 @@ class Setup(Message, frozen=True):
     folders: dict[str, str] = {}
 
 
+class Reload(Message, frozen=True):
+    """The sources of node packs have changed: use them as they are now, from the next run on."""
+
+
 class Quit(Message, frozen=True):
     """End, whatever is running."""
 
 
 class Picture(msgspec.Struct, frozen=True, array_like=True):
-    """A picture as the bytes of a file, "PNG" or "JPEG"."""
+    """A picture as the bytes of a file, "PNG" or "JPEG"; `note` says what it shows where that is no picture."""
 
     data: bytes
     width: int
     height: int
     format: str = "PNG"
+    note: str = ""
 
 
 class Sound(msgspec.Struct, frozen=True, array_like=True):
@@ -241,7 +246,7 @@ class Pong(Message, frozen=True):
     serial: int
 
 
-Command = Run | Cancel | Look | Ping | Setup | Quit
+Command = Run | Cancel | Look | Ping | Setup | Reload | Quit
 Answer = Ready | Seen | Pong
 Told = (
     JobStarted | NodeStarted | Progress | NodeLog | Loaded | NodeFinished | NodeFailed | Output | Result | JobFinished

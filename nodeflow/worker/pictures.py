@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from ..media.images import encode
 from ..values import Audio, Image, Latent, Mask
 from .messages import Picture
@@ -32,7 +34,9 @@ def preview(value: object, decode: Decode | None = None) -> Picture | None:
     if pixels is None:
         return None
     stride = max(1, -(-max(pixels.shape[:2]) // PREVIEW_SIDE))
-    return _picture(pixels[::stride, ::stride], "JPEG" if max(pixels.shape) > 128 else "PNG")
+    made = _picture(pixels[::stride, ::stride], "JPEG" if max(pixels.shape) > 128 else "PNG")
+    unknown = isinstance(value, Latent) and value.data.ndim == 4 and value.space.name not in (*COLOURS, "pixels")
+    return msgspec.structs.replace(made, note=COMPONENTS) if unknown else made
 
 
 def whole(value: object, graph: str) -> tuple[Picture, ...]:
@@ -77,8 +81,8 @@ def _waveform(latent: Latent) -> Image:
 def _colours(data: Tensor, space: str) -> Tensor:
     """RGB of a latent, [1, 3, H, W] in 0..1.
 
-    Colours are nearly linear in the channels: rgb = (latent @ M + 1) / 2. For a space whose M is not known, the first
-    three channels are shown, stretched to their own range.
+    Colours are nearly linear in the channels: rgb = (latent @ M + 1) / 2. For a space whose M is not known, it is not
+    colours that are shown, but the three principal components of the latent's own channels.
     """
     data = data.detach().float()
     if space == "pixels":
@@ -86,9 +90,33 @@ def _colours(data: Tensor, space: str) -> Tensor:
     if space in COLOURS:
         mixed = data.movedim(1, -1) @ data.new_tensor(COLOURS[space])
         return mixed.movedim(-1, 1) * 0.5 + 0.5
-    shown = data[:, :3] if data.shape[1] >= 3 else data[:, :1].expand(-1, 3, -1, -1)
-    low, high = shown.amin((2, 3), keepdim=True), shown.amax((2, 3), keepdim=True)
-    return (shown - low) / (high - low).clamp_min(1e-6)
+    return _components(data[0])[None]
+
+
+COMPONENTS = "principal components"
+
+
+def _components(x: Tensor) -> Tensor:
+    """The three directions in which the channels vary most, ± 2.5 standard deviations from dark to light.
+
+    The sign of a component is arbitrary: its largest weight is positive, so that steps of one run look alike.
+
+    Args:
+        x: [C, H, W].
+
+    Returns:
+        [3, H, W] in 0..1; components that are not there are grey.
+    """
+    import torch
+
+    flat = x.flatten(1) - x.flatten(1).mean(1, keepdim=True)
+    u, s, _ = torch.linalg.svd(flat @ flat.T)
+    u = u[:, :3]
+    u = u * u.gather(0, u.abs().argmax(0, keepdim=True)).sign()
+    deviation = (s[:3] / flat.shape[1]).sqrt().clamp_min(1e-6)
+    shares = (u.T @ flat) / (5 * deviation[:, None]) + 0.5
+    grey = shares.new_full((3 - len(shares), shares.shape[1]), 0.5)
+    return torch.cat([shares, grey]).clamp(0, 1).view(3, *x.shape[1:])
 
 
 COLOURS = {

@@ -56,7 +56,7 @@ class Worker:
 
     def __init__(self, sender: Sender) -> None:
         self._sender = sender
-        self._runs: queue.SimpleQueue[say.Run | say.Setup] = queue.SimpleQueue()
+        self._runs: queue.SimpleQueue[say.Run | say.Setup | say.Reload] = queue.SimpleQueue()
         self._previews = say.Setup().previews
         self._tokens: dict[str, Any] = {}
         self._look: say.Look | None = None
@@ -76,6 +76,8 @@ class Worker:
                     self._run(command)
                 case say.Setup() as command:
                     self._set_up(command)
+                case say.Reload():
+                    self._reload()
 
     def _ready(self, refused: Fault | None = None) -> None:
         self._say(say.Ready(os.getpid(), self._engine.device, self._engine.dtype, refused))
@@ -93,6 +95,12 @@ class Worker:
             self._ready()
         except NodeflowError as error:
             self._ready(error.faults[0])
+
+    def _reload(self) -> None:
+        from ..packs.find import packs
+
+        self._engine.library.renew(packs(), content.cache_folder())
+        self._ready()
 
     def _say(self, message: say.Message) -> None:
         """Reply; without anybody to reply to, there is nothing left to do."""
@@ -119,7 +127,7 @@ class Worker:
             case say.Cancel(job=job):
                 if token := self._tokens.get(job):
                     token.cancel()
-            case say.Setup():
+            case say.Setup() | say.Reload():
                 self._runs.put(command)
             case say.Look():
                 with self._looking:

@@ -29,6 +29,15 @@ def paint_picture(painter: QPainter, node: FlowNode) -> None:
     place.moveCenter(rect.center())
     painter.drawImage(place, image)
     painter.restore()
+    if node.mark.picture is not None and node.mark.picture.note:
+        painter.setFont(theme.font(10))
+        words = node.mark.picture.note
+        chip = QRectF(rect.left() + 6, rect.bottom() - 22, painter.fontMetrics().horizontalAdvance(words) + 14, 16)
+        painter.setPen(NO_PEN)
+        painter.setBrush(theme.color(theme.SHADOW, 0.6))
+        painter.drawRoundedRect(chip, 8, 8)
+        painter.setPen(theme.color(theme.ON_HEADER))
+        painter.drawText(chip, CENTER, words)
     if len(node.mark.pictures) > 1:
         chip = QRectF(rect.right() - 44, rect.top() + 6, 38, 18)
         painter.setPen(NO_PEN)

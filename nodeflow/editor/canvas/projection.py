@@ -308,6 +308,11 @@ class Projection(FlowViewer):
         painter.drawText(QRectF(self.viewport().rect()), Qt.AlignmentFlag.AlignCenter, hint)
         painter.restore()
 
+    def new_faces(self) -> None:
+        """Node types have changed: every face is made again."""
+        self._seen.clear()
+        self.sync()
+
     def retint(self) -> None:
         """Another look: everything is painted again."""
         self._row = None
