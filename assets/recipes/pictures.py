@@ -1,6 +1,6 @@
 """Run each template once and keep a small picture of what it makes, for the editor's first page.
 
-    python assets/recipes/pictures.py            all templates, into assets/templates
+python assets/recipes/pictures.py            all templates, into assets/templates
 """
 
 from __future__ import annotations
