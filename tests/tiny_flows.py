@@ -165,6 +165,11 @@ def flux_kontext(folder: Path) -> None:
     flux(folder, kind="FluxKontextPipeline")
 
 
+def flux_canny(folder: Path) -> None:
+    """A Flux.1 Canny, which sees the edges to follow beside the latent."""
+    flux(folder, kind="FluxControlPipeline", in_channels=128, out_channels=64)
+
+
 def _reindex(folder: Path, changes: dict[str, Any]) -> None:
     import json
 
@@ -172,4 +177,4 @@ def _reindex(folder: Path, changes: dict[str, Any]) -> None:
     write_json(path, json.loads(path.read_text()) | changes)
 
 
-FLOWS = (sd3, sd3_without_t5, flux, flux_schnell, flux_fill, flux_kontext)
+FLOWS = (sd3, sd3_without_t5, flux, flux_schnell, flux_fill, flux_kontext, flux_canny)

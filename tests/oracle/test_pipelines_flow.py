@@ -18,7 +18,7 @@ from torch import Tensor
 
 import nodeflow
 from nodeflow.diffusion.denoising import denoise
-from nodeflow.diffusion.latents import empty, to_image
+from nodeflow.diffusion.latents import empty, to_edit, to_image
 from nodeflow.diffusion.prompts import Weighting
 from nodeflow.diffusion.reading import Prompts, conditioning
 from nodeflow.diffusion.scheduling import make_schedule
@@ -71,7 +71,8 @@ def certain(pipe: Any) -> Any:
     known = AutoencoderKL.encode
 
     def encode(x: Tensor) -> Any:
-        return SimpleNamespace(latents=known(pipe.vae, x).latent_dist.mode())
+        mode = known(pipe.vae, x).latent_dist.mode()
+        return SimpleNamespace(latent_dist=SimpleNamespace(sample=lambda generator=None: mode, mode=lambda: mode))
 
     pipe.vae.encode = encode
     return pipe
@@ -177,14 +178,25 @@ def test_edit_of_flux_kontext(load: Load, drawn: Drawn) -> None:
     assert (found - graph("text-to-image", model, **SIDES)).abs().max() > 0.01  # it does look
 
 
+def test_flux_follows_edges(load: Load, drawn: Drawn) -> None:
+    model = load("flux_canny")
+    latent = to_edit(model.vae, Image(drawn.picture), model.space)
+    found = guided(model, Guidance(), GUIDANCE, latent)
+    call = {"control_image": 2 * drawn.picture - 1}  # the reference takes tensors as they are
+    agree(found, expected(model, "FluxControlPipeline", **call))
+    with pytest.raises(NodeflowError, match="Encode image for editing"):
+        guided(model, Guidance(), GUIDANCE)
+
+
 # -- guidance --------------------------------------------------------------------------------------------------------
 
 
-def guided(model: Model, guidance: Guidance, told: float | None = None) -> Tensor:
+def guided(model: Model, guidance: Guidance, told: float | None = None, start: Latent | None = None) -> Tensor:
     """A picture from nothing, with both prompts."""
     prompts = {"positive": model.encode(PROMPT), "negative": model.encode(NEGATIVE)}
-    schedule, start = make_schedule(model.parts.scheduler, steps=STEPS), empty(model.space, 64, 48)
-    done = denoise(model.net, start, schedule, guidance=guidance, told_guidance=told, seed=SEED, **prompts)
+    schedule = make_schedule(model.parts.scheduler, steps=STEPS)
+    latent = start or empty(model.space, 64, 48)
+    done = denoise(model.net, latent, schedule, guidance=guidance, told_guidance=told, seed=SEED, **prompts)
     return to_image(model.vae, done.latent).data
 
 

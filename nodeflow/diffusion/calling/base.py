@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
+from ...errors import NodeflowError
 from ...values import Conditioning, Latent, mapped, moved
 from ..models.perturbation import Hand, touched
 
@@ -51,6 +52,18 @@ class Question:
 def unchanged(net: Any, name: str, given: Conditioning | None, latent: Latent) -> Conditioning | None:
     """For networks that need no more than they are told."""
     return given
+
+
+def picture_beside(latent: Latent) -> Tensor:
+    """The picture beside a latent for networks that edit, [B, C, H, W], unscaled.
+
+    Raises:
+        NodeflowError: NF414, there is none.
+    """
+    if latent.beside is None:
+        fix = 'make the latent with "Encode image for editing"'
+        raise NodeflowError("NF414", "the denoiser edits a picture and the latent has none beside it", fix=fix)
+    return latent.beside
 
 
 def all_channels(net: Any) -> int:

@@ -5,6 +5,8 @@ What it may be told besides stands in `Conditioning.more`:
     guidance    [B]             how strongly to follow the prompt: distilled into the network, which is asked once
     reference   [B, C, h, w]    the latent of a picture to look at (Kontext): tokens behind those of the picture to
                                 paint, whose places say that they belong to another one
+    beside      [B, C, H, W]    the latent of the edges or depths that a structural version follows; by default that of
+                                the picture beside the run's latent
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from torch import Tensor
 
 from ...errors import NodeflowError
 from ...values import Conditioning, Latent
-from .base import Question, Way
+from .base import Question, Way, picture_beside
 from .sd3 import pooled_text
 
 GUIDANCE = 3.5
@@ -33,19 +35,22 @@ def ask(net: Any, question: Question) -> Tensor:
         NodeflowError: NF414, the latent has an odd side, or the conditioning has no pooled text.
     """
     told = pooled_text(question.conditioning)
-    rows, columns = _grid(question.x)
-    tokens, ids = [packed(question.x)], [places(rows, columns, 0)]
+    x = question.x
+    if "beside" in told.more:
+        x = torch.cat([x, told.more["beside"].to(x)], 1)
+    rows, columns = _grid(x)
+    tokens, ids = [packed(x)], [places(rows, columns, 0)]
     reference = told.more.get("reference")
     if reference is not None:
-        tokens.append(packed(reference.to(question.x)))
+        tokens.append(packed(reference.to(x)))
         ids.append(places(*_grid(reference), 1))
     said = net(
         torch.cat(tokens, 1),
         told.states,
         told.pooled,
         question.t.float() / _THOUSAND,
-        torch.cat(ids).to(question.x.device),
-        torch.zeros(told.states.shape[1], 3, device=question.x.device),
+        torch.cat(ids).to(x.device),
+        torch.zeros(told.states.shape[1], 3, device=x.device),
         guidance=told.more.get("guidance"),
         **question.inside(net),
     )
@@ -53,10 +58,19 @@ def ask(net: Any, question: Question) -> Tensor:
 
 
 def complete(net: Any, name: str, given: Conditioning | None, latent: Latent) -> Conditioning | None:
-    """The conditioning with a guidance, where the network was distilled with one."""
-    if given is None or not net.config.get("guidance_embeds") or "guidance" in given.more:
-        return given
-    return replace(given, more={**given.more, "guidance": given.states.new_full((len(given.states),), GUIDANCE)})
+    """The conditioning with a guidance, where the network was distilled with one, and a picture to follow.
+
+    Raises:
+        NodeflowError: NF414, there is no picture to follow.
+    """
+    if given is None:
+        return None
+    lacking = {}
+    if net.config.get("guidance_embeds") and "guidance" not in given.more:
+        lacking["guidance"] = given.states.new_full((len(given.states),), GUIDANCE)
+    if _channels(net) == 2 * latent.data.shape[1] and "beside" not in given.more:
+        lacking["beside"] = (picture_beside(latent) - latent.space.shift) * latent.space.scale
+    return replace(given, more={**given.more, **lacking}) if lacking else given
 
 
 def packed(x: Tensor) -> Tensor:

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from ...errors import NodeflowError
 from ...values import Conditioning, Latent
-from .base import Question, Way
+from .base import Question, Way, picture_beside
 
 SCORE, LOW_SCORE = 6.0, 2.5
 
@@ -70,15 +70,8 @@ def complete(net: Any, name: str, given: Conditioning | None, latent: Latent) ->
         key: given.states.new_tensor([usual[key]] * batch) for key in _told(net, given.pooled) if key not in given.more
     }
     if net.config["in_channels"] == 2 * latent.data.shape[1]:
-        lacking["beside"] = _beside(latent)
+        lacking["beside"] = picture_beside(latent)
     return replace(given, more={**given.more, **lacking}) if lacking else given
-
-
-def _beside(latent: Latent) -> Tensor:
-    if latent.beside is None:
-        fix = 'make the latent with "Encode image for editing"'
-        raise NodeflowError("NF414", "the denoiser edits a picture and the latent has none beside it", fix=fix)
-    return latent.beside
 
 
 def told_sizes(

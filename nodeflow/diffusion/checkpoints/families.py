@@ -176,7 +176,7 @@ FAMILIES: tuple[Family, ...] = (
     Family(
         "flux", ("FluxTransformer2DModel",), width="joint_attention_dim",
         texts=Texts(("text_encoder", "text_encoder_2"), "flux", "last", options=("guidance_embeds",)),
-        tasks={"paint": (1, 0), "inpaint": (2, 64)}, patch=2, size=(1024, 1024), guidance="embedded",
+        tasks={"paint": (1, 0), "inpaint": (2, 64), "edit": (2, 0)}, patch=2, size=(1024, 1024), guidance="embedded",
         scheduler={**_FLOW, "shift": 3.0, "use_dynamic_shifting": True}, levels="even", pipeline="FluxPipeline",
     ),
 )  # fmt: skip

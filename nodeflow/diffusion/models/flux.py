@@ -165,7 +165,7 @@ class FluxSingleTransformerBlock(nn.Module):
         self.proj_out = Linear(5 * width, width)
 
     def forward(self, x: Tensor, c: Tensor, turn: Tensor, change: Change | None = None) -> Tensor:
-        """Text and picture [B, T + N, C], steered by c [B, C], turned by [2, T + N, d / 2] -> the same."""
+        """Text and picture [B, T + N, C], steered by c [B, C], turned by [T + N, d / 2] -> the same."""
         if change is not None:
             require_skip(change)
         shift, scale, gate = self.norm(c)

@@ -35,7 +35,7 @@ class SelfAttention(nn.Module):
         self.to_out = nn.ModuleList([Linear(width, width)]) if out else None
 
     def forward(self, x: Tensor, turn: Tensor | None = None) -> Tensor:
-        """Tokens [B, N, C], their rotary turns [2, N, d / 2] -> [B, N, C]."""
+        """Tokens [B, N, C], their rotary turns [N, d / 2] -> [B, N, C]."""
         read = self._attended(*self._qkv(x), turn)
         return read if self.to_out is None else self.to_out[0](read)
 
@@ -68,7 +68,7 @@ class JointAttention(SelfAttention):
     def forward(  # type: ignore[override]
         self, x: Tensor, text: Tensor, turn: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Picture [B, N, C] and text [B, T, C], their turns [2, T + N, d / 2] -> the same two."""
+        """Picture [B, N, C] and text [B, T, C], their turns [T + N, d / 2] -> the same two."""
         q, k, v = self._qkv(x)
         q_t, k_t, v_t = (self._split(project(text)) for project in (self.add_q_proj, self.add_k_proj, self.add_v_proj))
         q = torch.cat([self.norm_added_q(q_t), q], dim=2)
@@ -102,7 +102,7 @@ class JointTransformerBlock(nn.Module):
     def forward(
         self, x: Tensor, text: Tensor, c: Tensor, turn: Tensor | None = None, change: Change | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Picture [B, N, C] and text [B, T, C], steered by c [B, C], turned by [2, T + N, d / 2] -> the same two."""
+        """Picture [B, N, C] and text [B, T, C], steered by c [B, C], turned by [T + N, d / 2] -> the same two."""
         if change is not None:
             require_skip(change)
         vectors, said = self.norm1(c), self.norm1_context(c)
