@@ -40,6 +40,11 @@ class Mel:
     low: float = 20.0
     floor: float = 1e-3
 
+    @property
+    def ceiling(self) -> float:
+        """What no wave within ±1 exceeds, ln(window / 2): |STFT| <= Σ w, and a band is a mean of magnitudes."""
+        return math.log(self.window / 2)
+
     def filters(self) -> Tensor:
         """M, each row of unit sum, [bands, window / 2 + 1]."""
         ends = [2595 * math.log10(1 + f / 700) for f in (self.low, self.rate / 2)]
@@ -60,10 +65,10 @@ class Mel:
         """Waves whose log-mel spectrogram is about `mel` [B, bands, frames], [B, frames · hop].
 
         Args:
-            mel: Natural logarithms.
+            mel: Natural logarithms; what lies above `ceiling` is cut, as a model makes such and no wave has it.
             rounds: How often the phase is mended; 32 are about as good as more.
         """
-        frames = mel.shape[-1]
+        frames, mel = mel.shape[-1], mel.clamp(max=self.ceiling)
         loud = torch.where(mel > math.log(self.floor) + 0.05, mel.exp(), 0.0)
         magnitude = self._unmelled(torch.nn.functional.pad(loud, (0, 1)))
         phase = torch.rand(magnitude.shape, generator=torch.Generator().manual_seed(0)) * (2 * math.pi)

@@ -91,6 +91,17 @@ def test_a_spectrogram_inverted_sounds_alike() -> None:
     assert float(back.square().mean() / wave.square().mean()) == pytest.approx(1, abs=0.15)
 
 
+def test_no_wave_within_full_scale_is_above_the_ceiling_and_what_is_gets_cut() -> None:
+    mel = Mel(16000, 512, 128, 80, low=0.0)
+    noise = torch.rand(4, 4096, generator=torch.Generator().manual_seed(0)).round() * 2 - 1
+    waves = torch.cat([torch.ones(1, 4096), noise, torch.sin(torch.arange(4096) * 0.5)[None].sign()])
+    assert float(mel.of(waves).max()) <= mel.ceiling + 1e-5
+    assert float(mel.of(torch.ones(1, 4096)).max()) > mel.ceiling - 1
+    spectrogram = mel.of(waves[1:3]) + 4
+    assert float(spectrogram.max()) > mel.ceiling
+    assert torch.equal(mel.wave(spectrogram), mel.wave(spectrogram.clamp(max=mel.ceiling)))
+
+
 def test_silence_stays_silent() -> None:
     mel = Mel(16000, 512, 128, 80)
     assert mel.wave(mel.of(torch.zeros(1, 8192))).abs().max() < 1e-3
