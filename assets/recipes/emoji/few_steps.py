@@ -10,9 +10,11 @@ import numpy as np
 from PIL import Image
 from safetensors.torch import load_file
 
-import nodeflow
 from nodeflow import content
 from nodeflow.diffusion.checkpoints.save import write_tensors
+from nodeflow.engine import Engine
+from nodeflow.errors import NodeflowError
+from nodeflow.graph import load
 
 FILE = "four-steps.safetensors"
 STEPS = 300
@@ -36,7 +38,10 @@ def write_pictures(work: Path) -> Path:
 
 def train(work: Path, model: Path, steps: int = STEPS) -> Path:
     """The LoRA, learnt from where a stopped run left off, and written beside the model as float16."""
-    flow = nodeflow.load(content.folder("graphs") / "training" / "few-steps.json")
-    done = flow(model=str(model), folder=str(write_pictures(work)), steps=steps, name="emoji-four-steps")
-    write_tensors(model / FILE, {name: tensor.half() for name, tensor in load_file(done.file).items()})
+    graph, engine = load(content.folder("graphs") / "training" / "few-steps.json"), Engine()
+    values = {"model": str(model), "folder": str(write_pictures(work)), "steps": steps}
+    report = engine.run(engine.plan(graph, values=values, folder=work))
+    if report.faults:
+        raise NodeflowError.of(report.faults)
+    write_tensors(model / FILE, {name: tensor.half() for name, tensor in load_file(report.outputs["file"]).items()})
     return model / FILE
