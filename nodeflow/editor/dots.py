@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from ..errors import NodeflowError
 from ..graph import Node
-from ..graph.edits import AddNode, Connect, Edit, Expose, Place, Rewire, SetValue
+from ..graph.edits import AddNode, Connect, Edit, Expose, Place, Rewire
 from ..graph.graph import split
 from ..graph.subgraphs import PREFIX, passes_on
 from .levels import INPUTS, OUTPUTS
@@ -56,7 +57,11 @@ def _inputs(levels: Levels) -> Iterable[tuple[str, str]]:
 
 
 def put_in(levels: Levels, source: str, target: str, at: tuple[float, float]) -> tuple[list[Edit], str]:
-    """The edits of a level that put a dot into a wire, and its name; none where no pack has dots."""
+    """The edits of a level that put a dot into a wire, and its name; none where no pack has dots.
+
+    Raises:
+        NodeflowError: NF214 for the wire of a parameter that a subgraph makes public: its value is no wire.
+    """
     spec, graph = dot_type(levels.library), levels.graph
     if spec is None:
         return [], ""
@@ -68,14 +73,14 @@ def put_in(levels: Levels, source: str, target: str, at: tuple[float, float]) ->
     ]
     node, port = split(target)
     if split(source)[0] == INPUTS:
+        target_spec = levels.spec_at(node) if node in graph.nodes else None
+        known = target_spec.input(port) if target_spec else None
+        if known and not known.wired:
+            what = "a value that is written down cannot run through a reroute"
+            raise NodeflowError("NF214", what, where=target, fix="move the node instead")
         public = split(source)[1]
         ends = tuple(into if end == target else end for end in graph.targets(public))
         edits += [Expose("inputs", public, ends if len(ends) > 1 else ends[0]), Connect(out, target)]
-        port_spec = levels.library.spec(graph.nodes[node].type)
-        known = port_spec.input(port) if port_spec else None
-        if port in graph.nodes[node].values or (known and not known.wired and not known.required):
-            value = graph.nodes[node].values.get(port, known.default if known else None)
-            edits.append(SetValue(name, spec.inputs[0].name, value))
     elif node == OUTPUTS:
         edits += [Connect(source, into), Expose("outputs", port, out)]
     else:

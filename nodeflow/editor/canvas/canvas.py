@@ -8,6 +8,7 @@ from PySide6.QtCore import QPoint, QPointF, Qt, Signal
 from PySide6.QtGui import QKeyEvent, QMouseEvent, QPainterPath, QWheelEvent
 from PySide6.QtWidgets import QGraphicsView
 
+from ...errors import NodeflowError
 from ..faces import DOT
 from ..guard import guarded
 from ..levels import INPUTS, NEW, SIDES
@@ -196,8 +197,10 @@ class Canvas(Projection):
 
     def _put_dot(self, wire: FlowWire, at: QPointF) -> None:
         """A reroute in a wire, under the mouse."""
-        name = self.document.put_dot(*wire.ends, (at.x() - DOT / 2, at.y() - DOT / 2))
-        self.select([name])
+        try:
+            self.select([self.document.put_dot(*wire.ends, (at.x() - DOT / 2, at.y() - DOT / 2))])
+        except NodeflowError as error:
+            self.said.emit(error.faults[0].line)
 
     def _name_port(self, panel: FlowNode, at: QPointF) -> None:
         """A double click on a port of a panel names it."""
