@@ -1,6 +1,6 @@
 """Training whole networks: denoisers, autoencoders, and students of few steps."""
 
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from nodeflow import (
     Autoencoder,
@@ -160,7 +160,7 @@ class Distilled(NamedTuple):
     losses: list[float]
 
 
-@node("training/distil", title="Distil to few steps")
+@node("training/distil", version=2, title="Distil to few steps")
 def distil(
     run: Run,
     model: Denoiser,
@@ -218,3 +218,8 @@ def distil(
         wanted=wanted(prompts),
     )
     return Distilled(done.denoiser, done.scheduler, str(done.path or ""), *shown(done.result))
+
+
+@distil.migrate(1)  # type: ignore[attr-defined]
+def _consistency_was_the_only_method(saved: dict[str, Any]) -> dict[str, Any]:
+    return {**saved, "values": {"method": "consistency", "teacher_steps": 50, **saved.get("values", {})}}

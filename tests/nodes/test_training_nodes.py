@@ -16,7 +16,7 @@ from nodeflow.diffusion.checkpoints.load import load_weights
 from nodeflow.engine import Engine
 from nodeflow.execution import Cache
 from nodeflow.flow import load
-from nodeflow.graph import check
+from nodeflow.graph import Node, check, migrated
 from nodeflow.graph import load as load_graph
 from nodeflow.models import open_control
 from nodeflow.packs import default_library
@@ -85,6 +85,14 @@ def _changes(lora: str, model: str) -> None:
     states = [[load_weights(handle).state_dict() for handle in pair if handle is not None] for pair in pairs]
     same = [a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a) for a, b in states]
     assert sorted(same) == [False, True]
+
+
+def test_a_distillation_saved_before_there_were_two_methods_is_one_of_consistency() -> None:
+    graph = load_graph(GRAPHS / "few-steps.json")
+    graph.nodes["train"] = Node("training/distil", 1, {"steps": 7}, {})
+    new, faults, _ = migrated(graph, default_library())
+    assert not faults
+    assert new.nodes["train"].values == {"method": "consistency", "teacher_steps": 50, "steps": 7}
 
 
 def test_nothing_changed_nothing_runs_and_cosmetics_change_nothing(flow: Any, pictures: Path) -> None:
