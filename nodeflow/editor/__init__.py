@@ -8,7 +8,7 @@ Without Qt, and tested without it:
     marks     what runs and plans say about each node
     matching  search in names
     faces     what a node shows and where; dragging: numbers under the mouse; after: seeds after a run
-    journal   what was done since the last save, on disk within a second
+    journal   what was done since the last save, on disk within a second; ownership: whose a file is
 
 With Qt:
 

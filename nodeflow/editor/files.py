@@ -61,7 +61,9 @@ class Files:
             graph.path = None
         else:
             self.window.settings.opened(path)
-        return self.window.show_graph(graph)
+        space = self.window.show_graph(graph)
+        self._say_owner(space)
+        return space
 
     def _spread(self, graph: Graph) -> None:
         """Place the nodes that have no place, and keep them apart, whatever their types have gained since."""
@@ -95,7 +97,9 @@ class Files:
     def save(self, space: Workspace, *, ask: bool = False, then: Callable[[], object] = lambda: None) -> None:
         """Save a graph, asking for a file where it has none."""
         if not ask and space.document.path:
-            if space.changed_outside:
+            if space.owner.look() is not None:
+                self._say_owner(space, then)
+            elif space.changed_outside:
                 self._ask_outside(space, then)
             else:
                 self._write(space, "", then)
@@ -107,10 +111,38 @@ class Files:
         dialog.fileSelected.connect(lambda path: self._write(space, path, then))
         dialog.open()
 
+    def _say_owner(self, space: Workspace, then: Callable[[], object] = lambda: None) -> None:
+        """Where the file belongs to another window: say so, and offer what may be done."""
+        if (other := space.owner.other) is not None:
+            self.window.refresh()
+            self.window.notice.ask(
+                f"{space.document.title} is open in {other}. Here it is read-only.",
+                Take_over=lambda: self._take_over(space, then),
+                Save_a_copy=lambda: self.save(space, ask=True, then=then),
+                OK=lambda: None,
+            )
+
+    def _take_over(self, space: Workspace, then: Callable[[], object]) -> None:
+        """The file is this window's from now on; the other one is told when it looks."""
+        space.owner.take_over()
+        self.window.refresh()
+        if space.changed_outside:
+            self._ask_outside(space, then)
+
     def _write(self, space: Workspace, path: str, then: Callable[[], object]) -> None:
+        before = space.document.path
+        if path and path != before:
+            space.owner.move(path)
+            if other := space.owner.other:
+                space.owner.move(before)
+                self.window.notice.ask(
+                    f"{Path(path).name} is open in {other}: save under another name.", OK=lambda: None
+                )
+                return
         try:
             space.document.save(path)
         except NodeflowError as error:
+            space.owner.move(before)
             self.window.notice.ask(error.faults[0].line, OK=lambda: None)
             return
         space.keep()
@@ -120,10 +152,17 @@ class Files:
         then()
 
     def look_outside(self) -> None:
-        """The window is in front again: has somebody written the file of the graph in front?"""
+        """The window is in front again: has somebody written the file of the graph in front, or taken it over?"""
         space = self.window.current
-        if space is not None and space.changed_outside and not self.window.notice.isVisible():
+        if space is None or self.window.notice.isVisible():
+            return
+        had = space.owner.other
+        if space.owner.look() is not None and had is None:
+            self._say_owner(space)
+        elif space.changed_outside:
             self._ask_outside(space, lambda: None)
+        elif space.owner.other != had:
+            self.window.refresh()
 
     def _ask_outside(self, space: Workspace, then: Callable[[], object]) -> None:
         self.window.notice.ask(
@@ -195,6 +234,7 @@ class Files:
         space.keep()
         found.discard()
         self.window.refresh()
+        self._say_owner(space)
 
     def may_leave(self) -> bool:
         """May the window close? Asks where something is not saved, and closes it after the answer."""

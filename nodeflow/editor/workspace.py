@@ -13,6 +13,7 @@ from .document import Document
 from .inspector import Inspector
 from .journal import Journal
 from .marks import Marks
+from .ownership import Ownership
 from .runs import Runs
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class Workspace(QObject):
         self.canvas = Canvas(self.document, self.marks)
         self.inspector = Inspector(self.document, self.marks)
         self.journal = Journal()
+        self.owner = Ownership(self.document.path)
         self._file = _state_of(self.document.path)
         self._keep = QTimer(self, singleShot=True, interval=KEEP_MS)
         self._keep.timeout.connect(self.keep)
@@ -70,7 +72,8 @@ class Workspace(QObject):
 
     @property
     def title(self) -> str:
-        return f"{self.document.title}{' •' if self.changed else ''}"
+        read_only = " (read-only)" if self.owner.other else ""
+        return f"{self.document.title}{read_only}{' •' if self.changed else ''}"
 
     def keep(self) -> None:
         """Bring the journal up to date."""
@@ -84,6 +87,7 @@ class Workspace(QObject):
         self._keep.stop()
         self.runs.close()
         self.journal.clear()
+        self.owner.release()
         self.document.listeners.clear()
         self.canvas.deleteLater()
         self.inspector.deleteLater()
