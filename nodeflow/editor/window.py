@@ -222,8 +222,9 @@ class Window(Shell):
         self.run_button.setEnabled(space is not None and bool(space.document.root.nodes))
         if self.run_button.property("running") != running:
             self.run_button.setProperty("running", running)
-            self.run_button.style().unpolish(self.run_button)
-            self.run_button.style().polish(self.run_button)
+            style = QApplication.style()  # asking the button would leave an object for each window
+            style.unpolish(self.run_button)
+            style.polish(self.run_button)
         self.summary.setText("" if space is None else "running…" if running else space.runs.summary)
         self.actions_["live"].setChecked(space is not None and space.runs.live)
         graph = space.document.graph if space else None

@@ -327,36 +327,6 @@ def test_a_saved_picture_opens_its_graph(window, opened, hands: Hands, tmp_path,
     assert space.document.graph.nodes == load(opened).nodes and space.document.path == ""
 
 
-def test_nothing_is_left_after_many_windows(qtbot, qapp, library):
-    import gc
-    import threading
-
-    from nodeflow.editor.canvas.node import FlowNode
-    from nodeflow.editor.runs import Hub
-    from nodeflow.editor.window import Window
-
-    def cycle():
-        window = Window(library, Hub())
-        for _ in range(2):
-            space = window.show_graph(load(GRAPHS / "text-to-image.json"))
-            space.runs._soon.stop()
-        window.files.leaving = True
-        window.close()
-        window.deleteLater()
-        del window, space
-        qapp.sendPostedEvents(None, 52)
-        qapp.processEvents()
-        gc.collect()
-
-    cycle()
-    threads, widgets = threading.active_count(), len(qapp.allWidgets())
-    for _ in range(4):
-        cycle()
-    items = sum(type(each) is FlowNode for each in gc.get_objects())
-    assert (threading.active_count(), items) == (threads, 0)
-    assert len(qapp.allWidgets()) <= widgets
-
-
 def test_settings_remember_files_and_keys(window, opened, qtbot):
     from nodeflow.editor.settings import Settings, _file
 
