@@ -27,6 +27,7 @@ from . import theme
 from .clipping import spot
 from .faces import HEADER, WIDTH
 from .guard import guarded
+from .made import PICTURES
 from .shelf import ago
 
 CARD = QSize(212, 168)
@@ -119,6 +120,7 @@ class Welcome(QWidget):
         column.addWidget(_dim(title))
         grid = QGridLayout()
         grid.setSpacing(12)
+        grid.setColumnStretch(COLUMNS, 1)
         for place, card in enumerate(cards):
             grid.addWidget(card, place // COLUMNS, place % COLUMNS, Qt.AlignmentFlag.AlignLeft)
         column.addLayout(grid)
@@ -132,7 +134,7 @@ class Welcome(QWidget):
 
     def _recent_card(self, path: str, at: float) -> QToolButton:
         file = Path(path)
-        picture = file if file.suffix.lower() in (".png", ".webp", ".jpg", ".jpeg") else None
+        picture = file if file.suffix.lower() in PICTURES else _latest(file)
         card = self._card(f"{file.stem}   {ago(at)}" if at else file.stem, file, picture)
         card.setToolTip(path)
         card.clicked.connect(lambda: self.file_wanted.emit(path))
@@ -184,6 +186,15 @@ def made_by(file: Path) -> Path | None:
     """The picture of what a template makes; None without one."""
     picture = content.folder("assets") / "templates" / f"{file.stem}.png"
     return picture if picture.is_file() and file.parent == content.folder("graphs") else None
+
+
+def _latest(file: Path) -> Path | None:
+    """The newest picture that was kept of a graph's runs."""
+    kept = [
+        *content.user_folder("outputs").glob(f"*/{file.stem}-*.png"),
+        *(file.parent / "out").glob(f"{file.stem}-*.png"),
+    ]
+    return max(kept, key=lambda each: each.stat().st_mtime, default=None)
 
 
 def _dim(text: str) -> QLabel:

@@ -44,7 +44,9 @@ def results(
         elif isinstance(value, Audio):
             yield Result(job, name, sound=first(value))
         elif value is not None and not _blank(value):
-            yield Result(job, name, preview(value, decode))
+            picture = preview(value, decode)
+            if picture is not None and not picture.note:
+                yield Result(job, name, picture)
 
 
 def _blank(value: object) -> bool:
