@@ -90,8 +90,9 @@ class Projection(FlowViewer):
         loose: dict[str, tuple[float, float]] | None = None
         for name, node in graph.nodes.items():
             view = graph.view.get(name)
-            kind: object = self.document.spec(name) if node.type.startswith(PREFIX) else None
-            if passes_on(self.document.spec(name)):
+            spec = self.document.library.spec(node.type)
+            kind: object = spec if node.type.startswith(PREFIX) else None
+            if passes_on(spec):
                 kind = carried(self.document, name)
             now = (
                 node.type, node.bypass, node.mute, kind, node.values, node.wires, view, used.get(name, frozenset())
@@ -190,7 +191,7 @@ class Projection(FlowViewer):
         if self._hot is item:
             self._hot = None
         for wire in list(item.wires):
-            self._unwire(next(key for key, each in self.wires.items() if each is wire))
+            self._unwire(wire.key)
         self.scene().removeItem(item)
 
     def _unwire(self, key: tuple[str, str, int]) -> None:
@@ -217,6 +218,7 @@ class Projection(FlowViewer):
             source, output = split(key[0])
             target, input = split(key[1])
             wire = self.wires[key] = FlowWire(self.nodes[source], output, self.nodes[target], input)
+            wire.key = key
             self.scene().addItem(wire)
 
     def _sync_frames(self) -> None:

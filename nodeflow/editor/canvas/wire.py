@@ -64,6 +64,8 @@ class FlowWire(QGraphicsPathItem):
         self.setFlag(QGraphicsItem.GraphicsItemFlag.ItemIsSelectable, False)
         self.setAcceptedMouseButtons(Qt.MouseButton.NoButton)
         self.carries = ""
+        self.key: tuple[str, str, int] = ("", "", 0)
+        """What its canvas knows it by."""
         self.dim = False
         self.hot = False
         self.broken = False
