@@ -5,6 +5,9 @@
     files    the file: strict in (`strict`, `form`), canonical out
     migrate  old formats and old nodes
     check    every problem at once (`order`, `ports`, `allowed`, `wiring`, `facts`)
+    subgraphs  graphs that stand as nodes in others; flatten: the same graph without them, for check and plan
+    grouping  nodes into a subgraph and out again; promotion: its ports; binding: a value at a port inside
+    silence  what is muted, and what hangs on it
     compare  how two graphs differ; merge: two edits of one graph, joined
 
 It imports `errors` and `atomic`, and knows node types as plain data from a `Library`; no torch, no Qt, no pack, no
