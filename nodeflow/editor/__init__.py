@@ -9,10 +9,14 @@ Without Qt, and tested without it:
     matching  search in names
     faces     what a node shows and where; dragging: numbers under the mouse; after: seeds after a run
     journal   what was done since the last save, on disk within a second; ownership: whose a file is
+    made      what runs made, and where it is kept; indexing: the folders of outputs
+    waiting   the queue on disk; timeline: when each node of a run computed
 
 With Qt:
 
-    theme     every colour, font and style
+    theme     every colour, font and style (sheet: the style sheet); settings, settings_dialog: what a user chooses
+    viewing   viewers, sounds that are played, outputs that are kept (viewer, panes, playing, waves, gallery, shelf)
+    queueing  the queue (jobs: its panel), timeline_view; packs: node packs that change; background: a thread
     canvas/   the graph as a picture; the only folder that knows NodeGraphQt
     runs      the worker's queue as Qt signals
     window    the main window (shell: its frame, workspace: one tab; files, palette, inspector, panels, gallery)
