@@ -158,3 +158,12 @@ def _printable(letter: str) -> str:
 
 class Cancelled(Exception):
     """The user asked the run to stop. Not an error: nothing failed, what is finished stays."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an exception says that memory ran out, on the host or on a device.
+
+    Torch raises a plain RuntimeError when the host has none left.
+    """
+    known = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    return known or (type(error) is RuntimeError and "DefaultCPUAllocator" in str(error))

@@ -53,6 +53,9 @@ class Run(Protocol):
     def weights(self, handle: Weights) -> AbstractContextManager[Any]:
         """Borrow the network behind a handle, on the run's device, for the length of a `with`."""
 
+    def release(self) -> int:
+        """Free weights and results that nobody uses now, as when memory runs out; returns the bytes."""
+
     def save(self, value: Image | Audio, name: str, suffix: str, *, embed: bool = True) -> list[str]:
         """Write pictures or sounds into the output folder under a template's names; returns the files."""
 

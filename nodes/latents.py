@@ -1,12 +1,15 @@
 """Latents: empty ones to start from, and the way between them and pictures."""
 
-from typing import Annotated, Any, Literal
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, TypeVar
 
 from nodeflow import Autoencoder, Denoiser, Image, Latent, Mask, Range, Run, Seed, node
 
 from ._fits import require_form, require_media, same_space
 
+Made = TypeVar("Made")
 Size = Annotated[int, Range(0, 16384, step=8, unit="px")]
+Tile = Annotated[int, Range(0, 4096, step=64, unit="px")]
 
 
 def _of_model(model: dict[str, Any] | None, **_: Any) -> dict[str, Any]:
@@ -40,10 +43,17 @@ def _decoded(autoencoder: dict[str, Any] | None, latent: dict[str, Any] | None, 
     return {}
 
 
-def _codec(autoencoder: Autoencoder, net: Any) -> Any:
-    """The network between pictures and latents; None where the latents are the pixels themselves."""
+def _with_codec(
+    run: Run, autoencoder: Autoencoder, size: tuple[int, int], tile: int, work: Callable[[Any], Made]
+) -> Made:
+    """What `work` makes of the network between pictures and latents, which is None where latents are the pixels."""
+    from nodeflow.diffusion.tiling import sparing
+
     require_media({"media": autoencoder.media}, "image")
-    return None if autoencoder.identity else net
+    told = {"tile": tile, "release": run.release, "say": run.log}
+    with run.weights(autoencoder) as net:
+        codec = None if autoencoder.identity else net
+        return sparing(work, codec, autoencoder.space.factor, size, **told)
 
 
 @node("latent/empty", title="Empty latent", describe=_of_model)
@@ -106,13 +116,14 @@ def fit_mask(
     return imaging.fit_mask(mask, *model.sized(width, height), how)
 
 
-@node("latent/encode", title="Encode image", describe=_of_autoencoder)
+@node("latent/encode", version=2, title="Encode image", describe=_of_autoencoder)
 def encode(
     run: Run,
     autoencoder: Autoencoder,
     image: Image,
     sample: bool = False,
     seed: Annotated[int, Seed()] = 0,
+    tile: Tile = 0,
 ) -> Latent:
     """Turn a picture into a latent.
 
@@ -121,15 +132,19 @@ def encode(
         image: Pictures whose sides are multiples of the autoencoder's factor.
         sample: Draw from the autoencoder's distribution instead of taking its most likely latent.
         seed: For that draw.
+        tile: Side of tiles that are encoded one by one, which takes less memory and changes colours a little; 0 = the
+            whole at once, and tiles only when memory runs out.
     """
     from nodeflow.diffusion.latents import seeded, to_latent
 
-    with run.weights(autoencoder) as net:
-        return to_latent(_codec(autoencoder, net), image, autoencoder.space, seeded(seed) if sample else None)
+    def work(codec: Any) -> Latent:
+        return to_latent(codec, image, autoencoder.space, seeded(seed) if sample else None)
+
+    return _with_codec(run, autoencoder, image.size, tile, work)
 
 
-@node("latent/encode-inpaint", title="Encode image for inpainting", describe=_masked)
-def encode_inpaint(run: Run, autoencoder: Autoencoder, image: Image, mask: Mask) -> Latent:
+@node("latent/encode-inpaint", version=2, title="Encode image for inpainting", describe=_masked)
+def encode_inpaint(run: Run, autoencoder: Autoencoder, image: Image, mask: Mask, tile: Tile = 0) -> Latent:
     """Turn a picture and a mask into a latent of which only the masked part is painted anew.
 
     Works with ordinary denoisers and with those trained to repaint.
@@ -138,25 +153,30 @@ def encode_inpaint(run: Run, autoencoder: Autoencoder, image: Image, mask: Mask)
         autoencoder: The model's.
         image: The picture.
         mask: Of the picture's size, 1 = paint anew.
+        tile: Side of tiles that are encoded one by one, which takes less memory and changes colours a little; 0 = the
+            whole at once, and tiles only when memory runs out.
     """
     from nodeflow.diffusion.latents import to_repaint
 
-    with run.weights(autoencoder) as net:
-        return to_repaint(_codec(autoencoder, net), image, mask, autoencoder.space)
+    def work(codec: Any) -> Latent:
+        return to_repaint(codec, image, mask, autoencoder.space)
+
+    return _with_codec(run, autoencoder, image.size, tile, work)
 
 
-@node("latent/encode-edit", title="Encode image for editing", describe=_edited)
-def encode_edit(run: Run, autoencoder: Autoencoder, image: Image) -> Latent:
+@node("latent/encode-edit", version=2, title="Encode image for editing", describe=_edited)
+def encode_edit(run: Run, autoencoder: Autoencoder, image: Image, tile: Tile = 0) -> Latent:
     """An empty latent with a picture beside it, for models that edit pictures as they are told.
 
     Args:
         autoencoder: The model's.
         image: The picture to edit.
+        tile: Side of tiles that are encoded one by one, which takes less memory and changes colours a little; 0 = the
+            whole at once, and tiles only when memory runs out.
     """
     from nodeflow.diffusion.latents import to_edit
 
-    with run.weights(autoencoder) as net:
-        return to_edit(_codec(autoencoder, net), image, autoencoder.space)
+    return _with_codec(run, autoencoder, image.size, tile, lambda codec: to_edit(codec, image, autoencoder.space))
 
 
 def _scaled(latent: dict[str, Any] | None, **_: Any) -> dict[str, Any]:
@@ -194,15 +214,27 @@ def encode_upscale(autoencoder: Autoencoder, image: Image) -> Latent:
     return to_upscale(image, autoencoder.space)
 
 
-@node("latent/decode", title="Decode latent", describe=_decoded)
-def decode(run: Run, autoencoder: Autoencoder, latent: Latent) -> Image:
+@node("latent/decode", version=2, title="Decode latent", describe=_decoded)
+def decode(run: Run, autoencoder: Autoencoder, latent: Latent, tile: Tile = 0) -> Image:
     """Turn a latent into pictures.
 
     Args:
         autoencoder: Of the latent's space.
         latent: From a sampler.
+        tile: Side of tiles that are decoded one by one, which takes less memory and changes colours a little; 0 = the
+            whole at once, and tiles only when memory runs out.
     """
     from nodeflow.diffusion.latents import to_image
 
-    with run.weights(autoencoder) as net:
-        return to_image(_codec(autoencoder, net), latent)
+    factor = autoencoder.space.factor
+    width, height = (factor * side for side in latent.data.shape[:-3:-1])
+    return _with_codec(run, autoencoder, (width, height), tile, lambda codec: to_image(codec, latent))
+
+
+@encode.migrate(1)
+@encode_inpaint.migrate(1)
+@encode_edit.migrate(1)
+@decode.migrate(1)
+def _without_tiles(saved: dict[str, Any]) -> dict[str, Any]:
+    """Version 1 had no `tile`; what it had means the same."""
+    return saved

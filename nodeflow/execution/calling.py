@@ -7,9 +7,9 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from ..errors import Cancelled, Fault, NodeflowError
+from ..errors import Cancelled, Fault, NodeflowError, is_out_of_memory
 from ..values import describe, stamp
-from .errors import is_out_of_memory, located, out_of_memory
+from .errors import located, out_of_memory
 from .kinds import Kind
 from .run import Environment
 from .steps import Step

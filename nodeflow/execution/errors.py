@@ -45,11 +45,6 @@ def blocked(step: Step, origin: Fault) -> Fault:
     return Fault("NF508", f"{begin} failed", label(step), f"repair {begin}")
 
 
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an exception says that memory ran out, on the host or on a device."""
-    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
-
-
 _NEEDED = re.compile(r"[Tt]ried to allocate ([\d.]+ ?\w+)")
 _FREE = re.compile(r"([\d.]+ ?[KMGT]?i?B)(?: is)? free")
 

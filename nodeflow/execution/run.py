@@ -124,6 +124,10 @@ class NodeRun:
             raise NodeflowError("NF401", "this run lends no models", fix="give its Environment a weights service")
         return self._lent(self._environment.weights(handle, self.device, self.dtype))
 
+    def release(self) -> int:
+        """Free weights and results that nobody uses now, as when memory runs out; returns the bytes."""
+        return self._environment.release() if self._environment.release is not None else 0
+
     @contextlib.contextmanager
     def _lent(self, lending: AbstractContextManager[Any]) -> Iterator[Any]:
         """Say how long it took until the weights were there."""

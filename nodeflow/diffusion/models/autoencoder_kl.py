@@ -54,6 +54,7 @@ class DiagonalGaussian:
     """
 
     def __init__(self, moments: Tensor) -> None:
+        self.moments = moments
         self.mean, logvar = moments.chunk(2, dim=1)
         self.logvar = logvar.clamp(-30, 20)
 

@@ -29,19 +29,19 @@ class Exact:
     """What an encoder says that is certain of the latent: each draw is the same.
 
     Args:
-        z: The latent, [B, C, H, W].
+        moments: The latent, [B, C, H, W].
     """
 
-    def __init__(self, z: Tensor) -> None:
-        self.z = z
+    def __init__(self, moments: Tensor) -> None:
+        self.moments = moments
 
     def mode(self) -> Tensor:
         """The latent, [B, C, H, W]."""
-        return self.z
+        return self.moments
 
     def sample(self, generator: torch.Generator | None = None) -> Tensor:
         """The latent, [B, C, H, W]; nothing is drawn."""
-        return self.z
+        return self.moments
 
 
 class VQModel(Model):
@@ -90,7 +90,7 @@ class VQModel(Model):
 
     def forward(self, x: Tensor) -> Tensor:
         """Pictures [B, C_in, H, W] to latents and back."""
-        return self.decode(self.encode(x).z)
+        return self.decode(self.encode(x).moments)
 
 
 class Codebook(nn.Module):
