@@ -175,6 +175,7 @@ class LatentSpace(Value):
         factor: Pixels a latent cell, along one edge; of waves, samples.
         scale: Latents are multiplied by this after encoding.
         shift: Latents are shifted down by this before scaling.
+        rate: Samples a second of the sounds that they stand for; 0 = pictures, or not said.
     """
 
     name: str
@@ -182,6 +183,7 @@ class LatentSpace(Value):
     factor: int
     scale: float = 1.0
     shift: float = 0.0
+    rate: int = 0
 
 
 @dataclass(frozen=True)
@@ -196,6 +198,7 @@ class Latent(Value):
         beside: [B, C, H, W], what a denoiser was trained to see beside the latent: a picture to edit as its autoencoder
             gives it, unscaled, or a picture to enlarge, in -1..1.
         fine: [B, f², H, W], the mask of every pixel in a cell, row by row, for those that see it so.
+        seconds: How long the sound is, where what follows it is silence; 0 = as long as the latent.
     """
 
     data: Tensor
@@ -204,6 +207,7 @@ class Latent(Value):
     masked: Tensor | None = None
     beside: Tensor | None = None
     fine: Tensor | None = None
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -91,17 +91,17 @@ def require_media(autoencoder: Facts, media: str) -> None:
         raise NodeflowError("NF211", f"the autoencoder is for {names[have]}", where="autoencoder", fix=fix)
 
 
-def require_form(denoiser: Facts, *, waves: bool) -> None:
-    """Refuse a denoiser of waves where maps are meant, and the other way round.
+def require_form(denoiser: Facts, *, lines: bool) -> None:
+    """Refuse a denoiser of lines, such as waves, where maps are meant, and the other way round.
 
     Raises:
         NodeflowError: NF211, saying which node is meant.
     """
-    from nodeflow.diffusion.checkpoints.families import WAVE_DENOISER
+    from nodeflow.diffusion.checkpoints.families import LINES
 
     kind = (denoiser or {}).get("kind")
-    if kind and (kind == WAVE_DENOISER) != waves:
-        have, node = ("maps", "Empty latent") if waves else ("waves", "Empty sound latent")
+    if kind and (kind in LINES) != lines:
+        have, node = ("maps", "Empty latent") if lines else ("sounds as lines", "Empty sound latent")
         raise NodeflowError("NF211", f"the model works on {have}", where="model", fix=f'use the node "{node}"')
 
 

@@ -169,25 +169,27 @@ def waveform(
     return sounds.waveform(audio, width, height)
 
 
-def _of_waves(model: dict[str, Any] | None, **_: Any) -> dict[str, Any]:
-    require_form(model, waves=True)
+def _of_sounds(model: dict[str, Any] | None, **_: Any) -> dict[str, Any]:
+    if (model or {}).get("family") != "sound":
+        require_form(model, lines=True)
     return {"latent": {"space": (model or {}).get("space")}}
 
 
-@node("audio/empty", title="Empty sound latent", describe=_of_waves)
+@node("audio/empty", title="Empty sound latent", describe=_of_sounds)
 def empty(model: Denoiser, seconds: Seconds = 0.0, batch: Annotated[int, Range(1, 256)] = 1) -> Latent:
-    """An empty latent, to make sounds from nothing, for models that work on the waves themselves.
+    """An empty latent, to make sounds from nothing.
 
     Args:
-        model: Whose waves they are.
-        seconds: 0 = the model's own length. Rounded up to what the model can halve; "Trim sound" cuts the rest.
+        model: Whose sounds they will be.
+        seconds: 0 = the model's own length, the only one that models of spectrograms know. For models of waves it is
+            rounded up to what the model can halve, and "Trim sound" cuts the rest.
         batch: How many sounds at once.
     """
-    from nodeflow.diffusion.checkpoints.spaces import wave_length
-    from nodeflow.diffusion.sounds import empty as emptied
+    from nodeflow.diffusion.sounds import empty_for
 
-    require_form({"kind": model.kind}, waves=True)
-    return emptied(model.space, wave_length(model.config, seconds), batch)
+    if model.family != "sound":
+        require_form({"kind": model.kind}, lines=True)
+    return empty_for(model, seconds, batch)
 
 
 def _encoded(autoencoder: dict[str, Any] | None, **_: Any) -> dict[str, Any]:

@@ -13,7 +13,7 @@ Tile = Annotated[int, Range(0, 4096, step=64, unit="px")]
 
 
 def _of_model(model: dict[str, Any] | None, **_: Any) -> dict[str, Any]:
-    require_form(model, waves=False)
+    require_form(model, lines=False)
     return {"latent": {"space": (model or {}).get("space"), "for": "paint"}}
 
 
@@ -68,7 +68,7 @@ def empty(model: Denoiser, width: Size = 0, height: Size = 0, batch: Annotated[i
     """
     from nodeflow.diffusion.latents import empty as emptied
 
-    require_form({"kind": model.kind}, waves=False)
+    require_form({"kind": model.kind}, lines=False)
     return emptied(model.space, *model.sized(width, height), batch)
 
 

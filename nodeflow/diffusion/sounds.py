@@ -14,7 +14,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import NodeflowError
-from ..values import Audio, Image, Latent, LatentSpace
+from ..values import Audio, Denoiser, Image, Latent, LatentSpace
+from .checkpoints.families import WAVE_DENOISER
+from .checkpoints.spaces import wave_length
+from .latents import empty as empty_map
 from .spectrogram import Mel
 
 ZERO_CROSSINGS = 16
@@ -119,6 +122,35 @@ def empty(space: LatentSpace, samples: int, batch: int = 1) -> Latent:
     return Latent(torch.zeros(batch, space.channels, samples), space)
 
 
+def empty_for(model: Denoiser, seconds: float = 0.0, batch: int = 1) -> Latent:
+    """The empty latent of a model's sounds.
+
+    Args:
+        model: One of sounds.
+        seconds: How long they are; 0 = as long as the model was trained for. One that is told the seconds always
+            works on its own length, and what follows the sound is cut when it is decoded.
+        batch: How many sounds.
+
+    Raises:
+        NodeflowError: NF414, the model cannot make sounds of this length.
+    """
+    space = model.space
+    if space.rate:
+        whole = model.sized()[0]
+        if seconds * space.rate > whole:
+            raise _length_error(f"{seconds:g} s are more than the model's {whole / space.rate:.4g} s")
+        return replace(empty(space, whole // space.factor, batch), seconds=seconds)
+    if model.kind == WAVE_DENOISER:
+        return empty(space, wave_length(model.config, seconds), batch)
+    if seconds:
+        raise _length_error("the sounds of a model of spectrograms have one length")
+    return empty_map(space, *model.sized(), batch)
+
+
+def _length_error(what: str) -> NodeflowError:
+    return NodeflowError("NF414", what, where="seconds", fix='leave it 0, and cut with "Trim sound"')
+
+
 @torch.no_grad()
 def to_latent(autoencoder: Any, audio: Audio, space: LatentSpace) -> Latent:
     """Encode sounds, brought to the autoencoder's rate; where it has other channels, mixed to mono in each of them.
@@ -130,7 +162,8 @@ def to_latent(autoencoder: Any, audio: Audio, space: LatentSpace) -> Latent:
     if data.shape[1] != channels:
         data = data.mean(1, keepdim=True).expand(-1, channels, -1)
     wave = resample(replace(audio, data=data), autoencoder.rate).data
-    return Latent(autoencoder.encode(wave).float() * space.scale, space)
+    seconds = wave.shape[-1] / space.rate if space.rate else 0.0
+    return Latent(autoencoder.encode(wave).float() * space.scale, space, seconds=seconds)
 
 
 @torch.no_grad()
@@ -143,7 +176,9 @@ def to_sound(autoencoder: Any, latent: Latent) -> Audio:
     if not torch.isfinite(latent.data).all():
         raise NodeflowError("NF506", "the latent is not finite", fix="run the model in float32 or bfloat16")
     z = (latent.data / latent.space.scale).to(next(autoencoder.parameters(), latent.data))
-    return Audio(autoencoder.decode(z).to(latent.data.device), autoencoder.rate)
+    wave = autoencoder.decode(z).to(latent.data.device)
+    length = round(latent.seconds * autoencoder.rate) or wave.shape[-1]
+    return Audio(wave[..., :length], autoencoder.rate)
 
 
 def spectrogram(audio: Audio, width: int = 512, height: int = 256) -> Image:

@@ -105,6 +105,28 @@ REFINER: Options = {
     "up_block_types": ["UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"],
     "use_linear_projection": True,
 }
+STABLE_AUDIO: Options = {
+    "attention_head_dim": 64,
+    "cross_attention_dim": 768,
+    "cross_attention_input_dim": 768,
+    "global_states_input_dim": 1536,
+    "in_channels": 64,
+    "num_attention_heads": 24,
+    "num_key_value_attention_heads": 12,
+    "num_layers": 24,
+    "out_channels": 64,
+    "sample_size": 1024,
+    "time_proj_dim": 256,
+}
+OOBLECK: Options = {
+    "audio_channels": 2,
+    "channel_multiples": [1, 2, 4, 8, 16],
+    "decoder_channels": 128,
+    "decoder_input_channels": 64,
+    "downsampling_ratios": [2, 4, 4, 8, 8],
+    "encoder_hidden_size": 128,
+    "sampling_rate": 44100,
+}
 VAE: Options = {
     "act_fn": "silu",
     "block_out_channels": [128, 256, 512, 512],
@@ -182,6 +204,12 @@ OTHERS: dict[str, tuple[str, Options]] = {
         {**SD21, "class_embed_type": "projection", "projection_class_embeddings_input_dim": 2048},
     ),
     "SD x4 upscaler": ("UNet2DConditionModel", UPSCALER),
+    "Stable Audio Open": ("StableAudioDiTModel", STABLE_AUDIO),
+    "Stable Audio Open, sounds": ("AutoencoderOobleck", OOBLECK),
+    "Stable Audio Open, seconds": (
+        "StableAudioProjectionModel",
+        {"text_encoder_dim": 768, "conditioning_dim": 768, "min_value": 0, "max_value": 512},
+    ),
     "Dance Diffusion": ("UNet1DModel", {**DANCE, "time_embedding_dim": 16}),
     "ddpm-cifar10-32": (
         "UNet2DModel",

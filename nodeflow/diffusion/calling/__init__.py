@@ -23,6 +23,7 @@ from .dit import DIT
 from .flux import FLUX
 from .plain import PLAIN
 from .sd3 import SD3
+from .stable_audio import STABLE_AUDIO
 from .unet import UNET
 from .unet2d import UNET2D
 
@@ -32,6 +33,7 @@ WAYS: dict[str, Way] = {
     "FluxTransformer2DModel": FLUX,
     "SD3Transformer2DModel": SD3,
     "DiTTransformer2DModel": DIT,
+    "StableAudioDiTModel": STABLE_AUDIO,
     "UNet2DConditionModel": UNET,
     "UNet2DModel": UNET2D,
 }

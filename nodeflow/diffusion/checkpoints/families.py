@@ -18,8 +18,12 @@ SOUND = ("SpectrogramAutoencoder",)
 DENOISERS = ("unet", "transformer")
 """The names that a denoiser has among the components of a model."""
 AUTOENCODERS = ("vae", "vqvae")
+SOUNDS = (*SOUND, "AutoencoderOobleck")
+"""All autoencoders of sounds."""
 WAVE_DENOISER = "UNet1DModel"
 """Works on waves themselves."""
+LINES = (WAVE_DENOISER, "StableAudioDiTModel")
+"""Denoisers of [B, C, N]."""
 
 
 @dataclass(frozen=True)
@@ -127,12 +131,22 @@ _DDIM = {
     "_class_name": "DDIMScheduler", "num_train_timesteps": 1000, "beta_schedule": "linear", "beta_start": 0.0001,
     "beta_end": 0.02, "clip_sample": False, "prediction_type": "epsilon",
 }  # fmt: skip
+_COSINE = {
+    "_class_name": "CosineDPMSolverMultistepScheduler", "num_train_timesteps": 1000, "sigma_min": 0.3,
+    "sigma_max": 500.0, "sigma_data": 1.0, "solver_order": 2, "prediction_type": "v_prediction",
+    "sigma_schedule": "exponential",
+}  # fmt: skip
 _XL = {"addition_embed_type": ("text_time",)}
 _FLOW = {"_class_name": "FlowMatchEulerDiscreteScheduler", "num_train_timesteps": 1000}
 
 FAMILIES: tuple[Family, ...] = (
     Family("waves", (WAVE_DENOISER,), ("",), pipeline="DanceDiffusionPipeline"),
     Family("sound", (*_UNET, "UNet2DModel"), SOUND, texts=Texts()),
+    Family(
+        "stable-audio", ("StableAudioDiTModel",), ("AutoencoderOobleck",), width="cross_attention_input_dim",
+        texts=Texts(("text_encoder", "projection_model"), "stable-audio", "last"), states=(768,), scheduler=_COSINE,
+        pipeline="StableAudioPipeline",
+    ),
     Family("pixels", ("UNet2DModel",), ("",), pipeline="DDPMPipeline"),
     Family(
         "ldm-upscale", ("UNet2DModel",), ("VQModel", "AutoencoderKL"), when={"in_channels": (6,)},
@@ -227,7 +241,8 @@ def text_width(texts: Texts, configs: Sequence[Mapping[str, Any]]) -> int | None
     """How wide the text states are that encoders of these configurations give together; None = unknown."""
     if len(configs) < len(texts.components) and texts.states != "first":
         return None
-    widths = [config.get("hidden_size") or config.get("d_model") for config in configs]
+    keys = ("hidden_size", "d_model", "conditioning_dim")
+    widths = [next((config[key] for key in keys if config.get(key)), None) for config in configs]
     chosen = {"first": widths[:1], "last": widths[-1:], "sum": widths}[texts.states]
     return sum(width for width in chosen if width) if all(chosen) and chosen else None
 

@@ -13,7 +13,7 @@ from nodeflow.errors import Fault, NodeflowError
 from nodeflow.values import Autoencoder, Denoiser, SchedulerConfig, TextEncoder, Weights
 
 from . import families, hub, spaces
-from .files import STEMS, weight_files
+from .files import OWN_TEXTS, STEMS, weight_files
 from .headers import TensorInfo, read_header
 from .identity import part_digest
 from .layout import SCHEDULER_CONFIG, Component, Layout, read_layout
@@ -169,7 +169,8 @@ def files_of(handle: Weights) -> tuple[Path, ...]:
     """
     if handle.part:
         return (Path(handle.folder),)
-    stem = STEMS["transformers" if isinstance(handle, TextEncoder) else "diffusers"]
+    library = "transformers" if isinstance(handle, TextEncoder) and handle.kind not in OWN_TEXTS else "diffusers"
+    stem = STEMS[library]
     return weight_files(Path(handle.folder), stem, handle.variant)[0]
 
 
@@ -239,7 +240,7 @@ def _levels(family: families.Family) -> dict[str, str]:
 def _autoencoder(read: Mapping[str, Any]) -> Autoencoder:
     handle = Autoencoder(**read)
     space = spaces.latent_space(handle.config, part_digest(files_of(handle), handle.part, timed=False))
-    return replace(handle, space=space, media="audio" if handle.kind in families.SOUND else "image")
+    return replace(handle, space=space, media="audio" if handle.kind in families.SOUNDS else "image")
 
 
 def _identity(denoiser: Mapping[str, Any], dtype: str) -> Autoencoder:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +17,8 @@ KNOWN_SPACES = {
     (16, 8, 0.3611, 0.1159): "flux",
 }
 """(channels, factor, scale, shift) of autoencoders whose latents many models share."""
+KNOWN_SOUNDS = {(64, 2048, 44_100): "stable-audio"}
+"""(channels, factor, rate) of autoencoders of sounds."""
 _DEFAULT_SCALE = 0.18215
 
 
@@ -26,12 +29,21 @@ def latent_space(config: Mapping[str, Any], digest: str) -> LatentSpace:
         config: Of an `AutoencoderKL` or kin.
         digest: Of its weights; names the space when it is none of the known ones.
     """
+    if "downsampling_ratios" in config:
+        return _sound_space(config, digest)
     levels = len(config.get("block_out_channels") or (64,))
     channels, factor = config.get("latent_channels", 4), config.get("patch_size") or 2 ** (levels - 1)
     scale = float(config.get("scaling_factor") or _DEFAULT_SCALE)
     shift = float(config.get("shift_factor") or 0.0)
     name = KNOWN_SPACES.get((channels, factor, scale, shift), digest[:12])
     return LatentSpace(name, channels, factor, scale, shift)
+
+
+def _sound_space(config: Mapping[str, Any], digest: str) -> LatentSpace:
+    """The space of an `AutoencoderOobleck`."""
+    channels, factor = config.get("decoder_input_channels", 64), math.prod(config["downsampling_ratios"])
+    rate = config.get("sampling_rate", 44_100)
+    return LatentSpace(KNOWN_SOUNDS.get((channels, factor, rate), digest[:12]), channels, factor, rate=rate)
 
 
 def wave_space(config: Mapping[str, Any]) -> LatentSpace:
@@ -87,6 +99,8 @@ def trained_size(
     """
     if kind == "UNet1DModel":
         return wave_length(config), 1
+    if space.rate:
+        return config.get("sample_size", 1024) * space.factor, 1
     match config.get("sample_size"):
         case int(edge):
             height = width = edge

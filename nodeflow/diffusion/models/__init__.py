@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 MODELS: dict[str, str] = {
     "AutoencoderKL": "autoencoder_kl",
+    "AutoencoderOobleck": "oobleck",
     "CLIPTextModel": "clip_text",
     "CLIPTextModelWithProjection": "clip_text",
     "ControlNetModel": "controlnet",
@@ -24,6 +25,8 @@ MODELS: dict[str, str] = {
     "LDMBertModel": "ldm_bert",
     "SD3Transformer2DModel": "sd3",
     "SpectrogramAutoencoder": "autoencoder_spectrogram",
+    "StableAudioDiTModel": "stable_audio",
+    "StableAudioProjectionModel": "stable_audio_texts",
     "T5EncoderModel": "t5",
     "Transformer2DModel": "dit",
     "T2IAdapter": "t2i_adapter",

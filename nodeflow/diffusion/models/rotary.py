@@ -38,3 +38,13 @@ def rotated(x: Tensor, turn: Tensor) -> Tensor:
     """
     pairs = torch.view_as_complex(x.float().unflatten(-1, (-1, 2)))
     return torch.view_as_real(pairs * turn).flatten(-2).to(x.dtype)
+
+
+def partly_rotated(x: Tensor, turn: Tensor) -> Tensor:
+    """The first 2 m channels turned, m the width of `turn`: channel j with channel j + m; the others as they are.
+
+    [B, heads, N, d] by [N, m] -> [B, heads, N, d].
+    """
+    m = turn.shape[-1]
+    turned = torch.complex(x[..., :m].float(), x[..., m : 2 * m].float()) * turn
+    return torch.cat([turned.real.to(x.dtype), turned.imag.to(x.dtype), x[..., 2 * m :]], dim=-1)

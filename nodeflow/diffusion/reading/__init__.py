@@ -15,6 +15,7 @@ from .clip import clip
 from .flux import flux
 from .sd3 import sd3
 from .sdxl import refiner, sdxl
+from .stable_audio import stable_audio
 
 __all__ = ["READINGS", "Borrow", "Prompts", "Reading", "conditioning"]
 
@@ -25,6 +26,7 @@ READINGS: dict[str, Reading] = {
     "sd3": sd3,
     "sdxl": sdxl,
     "sdxl-refiner": refiner,
+    "stable-audio": stable_audio,
 }
 """By the names that `checkpoints.families` uses."""
 

@@ -24,6 +24,8 @@ class Row(NamedTuple):
 
     ids: list[int]
     weights: list[float]
+    used: int
+    """How many of them are the prompt's, its end included."""
 
 
 @torch.no_grad()
@@ -45,12 +47,39 @@ def t5_states(encoder: TextEncoder, texts: Sequence[str], how: Prompts, borrow: 
     """
     tokenizer = load_t5_tokenizer(encoder)
     rows = [_row(text, tokenizer, how.weighting, length) for text in texts]
-    weights = torch.tensor([row.weights for row in rows])[..., None]
+    return _said(encoder, rows, how, borrow, tokenizer)
+
+
+@torch.no_grad()
+def t5_masked(
+    encoder: TextEncoder, texts: Sequence[str], how: Prompts, borrow: Borrow, length: int
+) -> tuple[Tensor, Tensor]:
+    """As `t5_states`, but the padding is not read, and 0.
+
+    Returns:
+        The states, [B, length, D], and which of them are the prompt's, [B, length].
+    """
+    tokenizer = load_t5_tokenizer(encoder)
+    rows = [_row(text, tokenizer, how.weighting, length) for text in texts]
+    states = _said(encoder, rows, how, borrow, tokenizer, masked=True)
+    kept = _kept(rows, states)
+    return states * kept[..., None], kept
+
+
+def _said(
+    encoder: TextEncoder,
+    rows: list[Row],
+    how: Prompts,
+    borrow: Borrow,
+    tokenizer: T5Tokenizer,
+    masked: bool = False,
+) -> Tensor:
+    weights, length = torch.tensor([row.weights for row in rows])[..., None], len(rows[0].ids)
     relative = how.weighting == "comfy" and bool((weights != 1).any())
     asked = [*rows, *([_filled([], [], tokenizer, length)] if relative else [])]
     with borrow(encoder) as net:
         ids = torch.tensor([row.ids for row in asked], device=next(net.parameters()).device)
-        said = net(ids).last_hidden_state.float()
+        said = net(ids, _kept(asked, ids) if masked else None).last_hidden_state.float()
     states, weights = said[: len(rows)], weights.to(said.device)
     if relative:
         return torch.where(weights == 1, states, torch.lerp(said[-1:], states, weights))
@@ -72,4 +101,10 @@ def _filled(ids: list[int], weights: list[float], tokenizer: T5Tokenizer, length
     kept = length - 1
     ids, weights = [*ids[:kept], tokenizer.eos_token_id], [*weights[:kept], 1.0]
     empty = length - len(ids)
-    return Row(ids + [tokenizer.pad_token_id] * empty, weights + [1.0] * empty)
+    return Row(ids + [tokenizer.pad_token_id] * empty, weights + [1.0] * empty, len(ids))
+
+
+def _kept(rows: Sequence[Row], like: Tensor) -> Tensor:
+    """Which tokens are a prompt's, [B, T]."""
+    used = torch.tensor([[row.used] for row in rows], device=like.device)
+    return torch.arange(len(rows[0].ids), device=like.device) < used
