@@ -62,7 +62,7 @@ ACTIONS = (
     Action("rename", "Rename…", "Node", "F2", True),
     Action("make_output", "Make its first output an output of the graph", "Node"),
     Action("look_at_picture", "Look at what it made", "Node", "V", True),
-    Action("play_sound", "Play or stop its sound", "Node", "P", True),
+    Action("play_sound", "Play or stop its sound", "Node", "Shift+P", True),
     Action("run", "Run", "Run", "Ctrl+Return"),
     Action("enqueue", "Run after what runs", "Run", "Ctrl+Alt+Return"),
     Action("run_selected", "Run up to the selected nodes", "Run", "Ctrl+Shift+Return"),

@@ -13,7 +13,9 @@ import nodeflow.editor
 pytest.importorskip("PySide6")
 
 SOURCES = [
-    file for file in Path(nodeflow.editor.__file__).parent.rglob("*.py") if file.name not in ("theme.py", "sheet.py")
+    file
+    for file in Path(nodeflow.editor.__file__).parent.rglob("*.py")
+    if file.name not in ("theme.py", "sheet.py", "colours.py")
 ]
 
 
@@ -104,6 +106,13 @@ def test_settings_are_searched_over_all_sections(window):
     dialog.close()
 
 
+def test_no_two_actions_share_a_key():
+    from nodeflow.editor.actions import ACTIONS
+
+    keys = [action.keys for action in ACTIONS if action.keys]
+    assert sorted(keys) == sorted(set(keys))
+
+
 def test_a_shortcut_is_changed_refused_and_reset(window):
     from PySide6.QtGui import QKeySequence
 
@@ -111,13 +120,13 @@ def test_a_shortcut_is_changed_refused_and_reset(window):
 
     dialog = window.show_settings("Shortcuts")
     keys = dialog.rows["Shortcuts"]["run"].control
-    keys.edit.setKeySequence(QKeySequence("F5"))
+    keys.edit.setKeySequence(QKeySequence("Ctrl+Alt+9"))
     keys.edit.editingFinished.emit()
-    assert window.keys_of("run") == "F5" and Settings.load()[0].shortcuts == {"run": "F5"}
+    assert window.keys_of("run") == "Ctrl+Alt+9" and Settings.load()[0].shortcuts == {"run": "Ctrl+Alt+9"}
     keys.edit.setKeySequence(QKeySequence("Ctrl+S"))
     keys.edit.editingFinished.emit()
-    assert window.keys_of("run") == "F5" and "Save" in dialog.words.text()
-    assert keys.edit.keySequence().toString() == "F5"
+    assert window.keys_of("run") == "Ctrl+Alt+9" and "Save" in dialog.words.text()
+    assert keys.edit.keySequence().toString() == "Ctrl+Alt+9"
     dialog._reset()
     assert window.keys_of("run") == "Ctrl+Return" and Settings.load()[0].shortcuts == {}
     dialog.close()

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from oracle.whole import GUIDANCE, Model, agree, generator
 from torch import Tensor
 
 from nodeflow.diffusion import schedulers
@@ -32,7 +33,6 @@ from nodeflow.diffusion.models.perturbation import Hand, Perturbation, touched
 from nodeflow.diffusion.sampling import sample
 from nodeflow.diffusion.schedulers.prediction import Prediction
 from nodeflow.diffusion.schedulers.space import Level
-from tests.oracle.test_pipelines import GUIDANCE, Model, agree, generator
 from tests.tiny import UNET, seeded
 
 diffusers = pytest.importorskip("diffusers")

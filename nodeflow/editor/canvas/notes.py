@@ -22,6 +22,7 @@ from PySide6.QtGui import (
 )
 
 from .. import theme
+from ..colours import COLOURS
 from ..guard import guarded
 from .frame import FlowFrame
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 MARK = ".note"
 PAD = 12.0
-COLOR = "#b9953a"
+COLOR = COLOURS["Yellow"]
 SIZE = [260, 150]
 Z_NOTE = -2.0
 MOST = 20_000
