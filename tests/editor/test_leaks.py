@@ -30,7 +30,9 @@ def children() -> int:
 
 def left(qapp) -> dict[str, int]:
     """What there is of all that a window could leave."""
-    kinds = Counter(type(each).__name__ for each in gc.get_objects() if type(each).__module__.startswith("nodeflow"))
+    kinds = Counter(
+        type(each).__name__ for each in gc.get_objects() if str(type(each).__module__).startswith("nodeflow")
+    )
     linux = {"files": len(os.listdir("/proc/self/fd")), "processes": children()} if sys.platform == "linux" else {}
     return {**kinds, **linux, "threads": threading.active_count(), "widgets": len(qapp.allWidgets()),
             "styles": sum(type(each).__name__ == "QCommonStyle" for each in gc.get_objects())}  # fmt: skip

@@ -79,7 +79,7 @@ def test_a_sound_is_painted_played_and_stopped_on_its_node(window, drum, hands: 
     assert not player.playing and node.played == 0 and speaker.said[-1] == "stop"
     hands.click(button + QPointF(120, 0))
     assert player.share > 0.3
-    qtbot.waitUntil(lambda: not player.playing, timeout=5000)
+    qtbot.waitUntil(lambda: not player.playing, timeout=60_000)
     drum.canvas.select([name])
     hands.do("play_sound")
     assert player.playing
@@ -89,7 +89,7 @@ def test_a_sound_is_painted_played_and_stopped_on_its_node(window, drum, hands: 
 def test_a_sound_is_looked_at_and_kept_with_its_graph(window, drum, qtbot):
     made = window.gallery.shelf.items[0]
     assert made.is_sound
-    qtbot.waitUntil(lambda: bool(window.gallery.shelf.items[0].file), timeout=5000)
+    qtbot.waitUntil(lambda: bool(window.gallery.shelf.items[0].file), timeout=60_000)
     made = window.gallery.shelf.items[0]
     assert sounds.read(made.file)[1] == made.item.rate
     view = window.viewing.open("Outputs", [made])
@@ -159,7 +159,7 @@ def test_outputs_survive_a_restart_and_are_found_by_their_parameters(window, ope
     window.current.document.set_value("positive", "text", "a teal octopus")
     window.current.document.set_value("schedule", "steps", 3)
     hands.run()
-    qtbot.waitUntil(lambda: bool(window.gallery.shelf.items[0].file), timeout=5000)
+    qtbot.waitUntil(lambda: bool(window.gallery.shelf.items[0].file), timeout=60_000)
     file = window.gallery.shelf.items[0].file
     closes, hub.close = hub.close, lambda: None
     other = Window(library, hub)

@@ -88,7 +88,7 @@ def test_what_waited_is_there_after_a_restart(window, opened, clean, monkeypatch
     before = len(window.gallery.shelf.items)
     window.queueing.retry(job.id)
     qtbot.waitUntil(lambda: window.hub.jobs[job.id].state == "done", timeout=60_000)
-    qtbot.waitUntil(lambda: len(window.gallery.shelf.items) == before + 1, timeout=5000)
+    qtbot.waitUntil(lambda: len(window.gallery.shelf.items) == before + 1, timeout=60_000)
     assert "green leaf" in window.gallery.shelf.items[0].graph
 
 

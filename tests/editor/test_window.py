@@ -251,7 +251,7 @@ def test_unsaved_work_is_in_the_journal_and_offered(window, opened, qtbot, monke
     space = window.current
     space.document.set_value("denoise", "seed", 77)
     folder = content.user_folder("unsaved")
-    qtbot.waitUntil(lambda: any("77" in file.read_text() for file in folder.glob("*.json")), timeout=5_000)
+    qtbot.waitUntil(lambda: any("77" in file.read_text() for file in folder.glob("*.json")), timeout=60_000)
     monkeypatch.setattr(journal, "alive", lambda pid: False)
     window.files.recover()
     assert "heart.json" in window.notice.text.text()

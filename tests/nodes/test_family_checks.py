@@ -75,7 +75,9 @@ def test_an_autoencoder_of_another_latent_space(engine, graph):
     assert "the decoder works in" in line and "wire both from one model" in line
 
 
-@pytest.mark.parametrize(("width", "words"), [(768, "models of sd1"), (2048, "models of sdxl"), (40, "40 wide")])
+@pytest.mark.parametrize(
+    ("width", "words"), [(768, "sd1 (text states 768 wide)"), (2048, "models of sdxl"), (40, "40 wide")]
+)
 def test_a_lora_of_another_family(engine, graph, tmp_path, width, words):
     (line,) = said(engine, adapted(graph, lora(width), tmp_path))
     assert "NF211" in line and words in line and "this model is sdxl" in line and "text states 56 wide" in line

@@ -168,7 +168,7 @@ def model(tiny) -> Model:
 
 def painted(model: Model, around: Any, name: str = "DDIMScheduler") -> Tensor:
     start, walk = empty(model.space, 16, 16), model.solver(name, {})
-    done = sample(model.denoise(around), start, walk, schedulers.Noise(generator()))
+    done = sample(model.denoise(start, around), start, walk, schedulers.Noise(generator()))
     return to_image(model.vae, done.latent).data
 
 
