@@ -2,39 +2,61 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .values import Value
 
 
 @dataclass(frozen=True)
-class Dataset(Value):
-    """A folder of pictures to learn from.
+class Folder(Value):
+    """A folder of files to learn from, and what is said of each.
 
     Args:
-        folder: Where the pictures are.
+        folder: Where the files are.
         captions: Where their captions are: "text" (a .txt beside each), "metadata" (`metadata.jsonl` with
             `file_name` and `text`), "names" (the file's name), "folders" (the folder's name, which is also the
             class), "none", or "auto" (the first of metadata, text, names that is there).
-        size: Length of a picture's side in pixels; with buckets the side of a square of the same area.
-        buckets: Keep shapes: pictures of like aspect ratio are trained together, instead of cut square.
-        step: Sides of buckets are multiples of this, pixels.
-        mirror: Show every picture mirrored too.
         skip_unreadable: Leave out files that cannot be read, instead of refusing them.
         digest: Identifies the content of the folder.
-        controls: Where each picture's control picture is: a folder with pictures of the same names, or "metadata"
-            (the column `conditioning_image` of `metadata.jsonl`); empty = they have none.
     """
 
     folder: str
     captions: str = "auto"
+    skip_unreadable: bool = field(default=False, kw_only=True)
+    digest: str = field(default="", kw_only=True)
+
+
+@dataclass(frozen=True)
+class Dataset(Folder):
+    """A folder of pictures.
+
+    Args:
+        size: Length of a picture's side in pixels; with buckets the side of a square of the same area.
+        buckets: Keep shapes: pictures of like aspect ratio are trained together, instead of cut square.
+        step: Sides of buckets are multiples of this, pixels.
+        mirror: Show every picture mirrored too.
+        controls: Where each picture's control picture is: a folder with pictures of the same names, or "metadata"
+            (the column `conditioning_image` of `metadata.jsonl`); empty = they have none.
+    """
+
     size: int = 64
     buckets: bool = False
     step: int = 64
     mirror: bool = False
-    skip_unreadable: bool = False
-    digest: str = ""
     controls: str = ""
+
+
+@dataclass(frozen=True)
+class Sounds(Folder):
+    """A folder of sounds; each is brought to the rate and the channels of the model that learns from it.
+
+    Args:
+        seconds: How long a clip is: longer sounds are cut, shorter ones end in silence; 0 = as long as the model's.
+        pieces: Show all of a longer sound, piece by piece, instead of its beginning.
+    """
+
+    seconds: float = 0.0
+    pieces: bool = False
 
 
 @dataclass(frozen=True)

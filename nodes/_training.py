@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from nodeflow import Cosmetic, Image, NodeflowError, Range, Run
 from nodeflow.content import user_folder
-from nodeflow.training import Dataset, Optimiser, Settings
+from nodeflow.training import Dataset, Folder, Optimiser, Settings
 
 Steps = Annotated[int, Range(1, 10_000_000)]
 Every = Annotated[int, Range(0, 1_000_000), Cosmetic()]
@@ -17,7 +17,7 @@ def course(run: Run, save_every: int, preview_every: int) -> Any:
     return Course(run, user_folder("training"), max(1, save_every), preview_every)
 
 
-def plan(data: Dataset, optimiser: Optimiser | None, settings: Settings | None, steps: int) -> Any:
+def plan(data: Folder, optimiser: Optimiser | None, settings: Settings | None, steps: int) -> Any:
     """Data and all that is not wired at its default."""
     from nodeflow.diffusion.training.lessons import Plan
 

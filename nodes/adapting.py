@@ -15,7 +15,7 @@ from nodeflow import (
     TextEncoder,
     node,
 )
-from nodeflow.training import Dataset, Objective, Optimiser, Settings
+from nodeflow.training import Dataset, Folder, Objective, Optimiser, Settings
 
 from ._training import Every, Steps, course, plan, prior_of, shown, wanted
 
@@ -47,7 +47,7 @@ def lora(
     run: Run,
     model: Denoiser,
     scheduler: SchedulerConfig,
-    data: Dataset,
+    data: Folder,
     objective: Objective | None = None,
     optimiser: Optimiser | None = None,
     settings: Settings | None = None,

@@ -14,7 +14,7 @@ from nodeflow import (
     node,
 )
 from nodeflow.content import user_folder
-from nodeflow.training import Dataset
+from nodeflow.training import Folder
 
 Prediction = Literal["epsilon", "sample", "v_prediction", "flow_prediction", "edm"]
 
@@ -82,6 +82,50 @@ def new_denoiser(
     return NewDenoiser(made, fresh.scheduler_for(prediction, space))
 
 
+class NewWaveDenoiser(NamedTuple):
+    """A denoiser of waves that has learnt nothing.
+
+    Args:
+        denoiser: To train.
+        scheduler: Of Dance Diffusion: velocity on a quarter circle.
+        autoencoder: The identity, which says what rate the waves have.
+    """
+
+    denoiser: Denoiser
+    scheduler: SchedulerConfig
+    autoencoder: Autoencoder
+
+
+@node("training/new-wave-denoiser", title="New denoiser of waves")
+def new_wave_denoiser(
+    seconds: Annotated[float, Range(0.001, 3600, step=0.01, unit="s")] = 1.0,
+    rate: Annotated[int, Range(1000, 384_000, unit="Hz")] = 16_000,
+    channels: Annotated[int, Range(1, 64)] = 1,
+    widths: str = "32, 32, 64, 64, 128",
+    attention: Annotated[int, Range(1, 16)] = 1,
+    seed: Annotated[int, Seed()] = 0,
+) -> NewWaveDenoiser:
+    """A U-net with random weights that works on waves themselves, like Dance Diffusion's.
+
+    Args:
+        seconds: Length of its sounds; made longer until it can be halved so often.
+        rate: Samples a second.
+        channels: 1 is mono, 2 stereo.
+        widths: Channels at each resolution, finest first, multiples of 32; every resolution halves the rate.
+        attention: At how many of the coarsest resolutions samples hear each other.
+        seed: Of the weights.
+    """
+    from nodeflow.diffusion.checkpoints.handles import identity
+    from nodeflow.diffusion.training import fresh
+
+    config = fresh.wave_config(
+        seconds=seconds, rate=rate, channels=channels, widths=_widths(widths), attention=attention
+    )
+    coder = identity("UNet1DModel", config)
+    made = fresh.new_denoiser(user_folder("training") / "new", config, coder.space, seed)
+    return NewWaveDenoiser(made, SchedulerConfig(fresh.ON_WAVES), coder)
+
+
 @node("training/new-autoencoder", title="New autoencoder")
 def new_autoencoder(
     size: Annotated[int, Range(8, 4096, step=8, unit="px")] = 64,
@@ -107,7 +151,7 @@ def new_autoencoder(
 
 @node("training/new-text-encoder", title="New text encoder")
 def new_text_encoder(
-    data: Dataset,
+    data: Folder,
     width: Annotated[int, Range(8, 4096, step=8)] = 128,
     layers: Annotated[int, Range(1, 48)] = 2,
     heads: Annotated[int, Range(1, 64)] = 4,

@@ -14,7 +14,7 @@ from nodeflow import (
     TextEncoder,
     node,
 )
-from nodeflow.training import Dataset, Objective, Optimiser, Settings
+from nodeflow.training import Dataset, Folder, Objective, Optimiser, Settings
 
 from ._training import Every, Steps, course, plan, prior_of, shown, wanted
 
@@ -25,7 +25,7 @@ class TrainedDenoiser(NamedTuple):
     Args:
         denoiser: With averaged weights, ready to sample from.
         text_encoder: As it was, or trained too.
-        samples: Pictures that it makes.
+        samples: Pictures that it makes, or spectrograms of its sounds.
         curve: The loss over the steps.
         losses: One number a step.
     """
@@ -42,7 +42,7 @@ def denoiser(
     run: Run,
     model: Denoiser,
     scheduler: SchedulerConfig,
-    data: Dataset,
+    data: Folder,
     objective: Objective | None = None,
     optimiser: Optimiser | None = None,
     settings: Settings | None = None,
@@ -64,11 +64,11 @@ def denoiser(
     Args:
         model: Where it starts.
         scheduler: Its noise space and what it predicts.
-        data: What to learn from.
+        data: Pictures or sounds to learn from.
         objective: What it is asked.
         optimiser: How weights follow.
         settings: Batch, precision, average, seed.
-        autoencoder: Between pictures and latents; none for pixels.
+        autoencoder: Between pictures or sounds and latents; none for pixels and waves.
         text_encoder: Reads the captions; none for models without text.
         prior: Pictures that it must not forget while it learns the others (DreamBooth, 2208.12242).
         prior_weight: How much those count.

@@ -14,7 +14,7 @@ from nodeflow import (
     TextEncoder,
     node,
 )
-from nodeflow.training import Dataset, Objective, Optimiser, Settings
+from nodeflow.training import Dataset, Objective, Optimiser, Settings, Sounds
 
 from ._training import course, inside
 
@@ -71,7 +71,7 @@ def dataset(
     from nodeflow.diffusion.training.folder import scan
     from nodeflow.diffusion.training.pairing import paired_digest
 
-    wanted = Dataset(folder, captions, size, buckets, step, mirror, skip_unreadable, controls=controls)
+    wanted = Dataset(folder, captions, size, buckets, step, mirror, controls, skip_unreadable=skip_unreadable)
     found = scan(wanted)
     beside = paired_digest(wanted, found.items) if controls else ""
     for fault in found.unreadable:
@@ -83,6 +83,58 @@ def dataset(
 def _without_controls(saved: dict[str, Any]) -> dict[str, Any]:
     """Version 1 knew no control pictures; what it had means the same."""
     return saved
+
+
+def _heard(folder: str) -> Any:
+    from nodeflow.diffusion.training.folder import SOUND, fingerprint
+
+    return fingerprint(folder, SOUND)
+
+
+class Heard(NamedTuple):
+    """What a folder holds.
+
+    Args:
+        sounds: For training nodes.
+        count: How many sounds can be read.
+        classes: How many classes they have; 0 without classes.
+    """
+
+    sounds: Sounds
+    count: int
+    classes: int
+
+
+@node("training/sounds", title="Sound folder", waits=True, fingerprint=_heard)
+def sounds(
+    run: Run,
+    folder: Annotated[str, Path("folder")],
+    captions: Literal["auto", "text", "metadata", "names", "folders", "none"] = "auto",
+    seconds: Annotated[float, Range(0, 3600, step=0.01, unit="s")] = 0.0,
+    pieces: bool = False,
+    skip_unreadable: bool = False,
+) -> Heard:
+    """Read a folder of sounds to learn from; every file is read once, and what cannot be read is named.
+
+    Sounds are brought to the rate and the channels of the model that learns from them.
+
+    Args:
+        folder: WAV, FLAC, Ogg and other sounds, also in subfolders.
+        captions: A .txt beside each sound, metadata.jsonl, the file's name, the folder's name (then also the class),
+            or none; auto takes the first of metadata, text, names that is there.
+        seconds: Length of a clip; 0 = the model's own. Shorter sounds end in silence.
+        pieces: Show all of a longer sound, piece by piece, instead of its beginning.
+        skip_unreadable: Leave out what cannot be read instead of refusing.
+    """
+    from dataclasses import replace
+
+    from nodeflow.diffusion.training.folder import scan
+
+    wanted = Sounds(folder, captions, seconds, pieces, skip_unreadable=skip_unreadable)
+    found = scan(wanted)
+    for fault in found.unreadable:
+        run.log(f"left out: {fault.line}")
+    return Heard(replace(wanted, digest=found.digest), len(found.items), len(found.classes))
 
 
 @node("training/objective", title="Objective")

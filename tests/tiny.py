@@ -35,6 +35,11 @@ VAE: dict[str, Any] = {
     "down_block_types": ["DownEncoderBlock2D"] * 2, "up_block_types": ["UpDecoderBlock2D"] * 2,
     "layers_per_block": 1, "norm_num_groups": 4, "scaling_factor": 0.18215,
 }  # fmt: skip
+SOUND_VAE: dict[str, Any] = {
+    "_class_name": "SpectrogramAutoencoder",
+    "sampling_rate": 8000, "n_fft": 64, "hop_length": 16, "num_mel_bins": 16, "sample_size": 16, "patch_size": 4,
+    "latent_channels": 4, "scaling_factor": 0.2,
+}  # fmt: skip
 TEXT: dict[str, Any] = {
     "architectures": ["CLIPTextModel"], "model_type": "clip_text_model",
     "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 3, "num_attention_heads": 4,
@@ -159,6 +164,14 @@ def text_to_image(folder: Path, **unet: Any) -> None:
         "vae": ["diffusers", "AutoencoderKL"],
     }
     write_json(folder / "model_index.json", index)
+
+
+def sound(folder: Path) -> None:
+    """The same on latents of 4×4 of spectrograms of 16 frames at 8 kHz."""
+    text_to_image(folder, sample_size=4)
+    write_network(folder / "vae", "diffusers", "SpectrogramAutoencoder", SOUND_VAE, seed=5)
+    index = json.loads((folder / "model_index.json").read_text())
+    write_json(folder / "model_index.json", index | {"vae": ["nodeflow", "SpectrogramAutoencoder"]})
 
 
 def inpaint(folder: Path) -> None:
@@ -298,7 +311,7 @@ class Tiny:
     kinds: Mapping[str, Callable[[Path], None]] = {
         maker.__name__: maker
         for maker in (
-            *(text_to_image, inpaint, unconditional, unconditional_at_root, waves, fp16, sharded),
+            *(text_to_image, sound, inpaint, unconditional, unconditional_at_root, waves, fp16, sharded),
             *(instruct, stable_diffusion_2, sdxl, sdxl_inpaint, sdxl_refiner),
             *(control, other_control),
         )

@@ -1,4 +1,4 @@
-"""A host for trainings without a graph, and folders of toy pictures."""
+"""A host for trainings without a graph, and folders of toy pictures and sounds."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 
 from nodeflow.diffusion.checkpoints.load import load_weights
 from nodeflow.errors import Cancelled
-from nodeflow.media import images
+from nodeflow.media import images, sounds
 from nodeflow.values import Weights
 
 torch.set_num_threads(1)
@@ -64,3 +64,19 @@ def two_kinds(folder: Path, count: int = 24, side: int = 8) -> Path:
         pixels += random.normal(0, 6, pixels.shape)
         paint(folder / ("red", "blue")[kind] / f"{i}.png", pixels.clip(0, 255))
     return folder
+
+
+def two_tones(folder: Path, count: int = 8, rate: int = 8000, seconds: float = 0.1, channels: int = 1) -> Path:
+    """Fading low and high tones, in a folder each."""
+    time = np.arange(round(rate * seconds)) / rate
+    for i in range(count):
+        kind = ("low", "high")[i % 2]
+        wave = 0.7 * np.sin(2 * np.pi * (400, 1600)[i % 2] * time + 0.1 * i) * np.exp(-8 * time)
+        hear(folder / kind / f"{i}.wav", np.tile(wave, (channels, 1)), rate)
+    return folder
+
+
+def hear(path: Path, samples: Any, rate: int = 8000) -> None:
+    """Write [channels, samples] as a sound, its folder made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sounds.write(path, np.asarray(samples, dtype=np.float32), rate)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from tiny import Tiny
-from toy_training import two_kinds
+from toy_training import two_kinds, two_tones
 
 from nodeflow import NodeflowError, content
 from nodeflow.diffusion.checkpoints import open_model
@@ -32,8 +32,13 @@ SMALL: dict[str, dict[str, Any]] = {
     "lora": {"size": 16, "rank": 2},
     "few-steps": {"size": 16},
     "textual-inversion": {"size": 16, "like": "a cat", "vectors": 2},
+    "text-to-sound": {"size": 16, "widths": "8, 16", "captions": "folders", "prompt": "low"},
+    "fine-tune-sound": {"captions": "folders", "prompt": "low"},
+    "waves": {"seconds": 0.008, "rate": 8000, "widths": "32, 32"},
     "dreambooth": {"size": 16, "rank": 2, "class_count": 3, "class_prompt": "a cat"},
 }
+ON_SOUNDS = {"text-to-sound": "autoencoder", "fine-tune-sound": "model", "waves": ""}
+"""And the input that takes a model."""
 ON_A_MODEL = ("fine-tune", "control", "lora", "dreambooth", "few-steps", "textual-inversion")
 
 
@@ -62,6 +67,9 @@ def test_training_graphs_train(name: str, flow: Any, pictures: Path, tiny: Tiny)
     values = {"folder": str(pictures), "steps": 2, "batch": 2, **SMALL[name]}
     if name in ON_A_MODEL:
         values["model"] = str(tiny("text_to_image"))
+    if name in ON_SOUNDS:
+        values["folder"] = str(two_tones(pictures.with_name("sounds"), count=4))
+        values |= {ON_SOUNDS[name]: str(tiny("sound"))} if ON_SOUNDS[name] else {}
     if name == "control":
         values["controls"] = str(two_kinds(pictures.with_name("controls"), count=6, side=16))
     done = flow(name)(**values)
@@ -73,6 +81,10 @@ def test_training_graphs_train(name: str, flow: Any, pictures: Path, tiny: Tiny)
     if "model" not in done:
         return
     parts = open_model(done.model)
+    if name in ON_SOUNDS:
+        assert done.sound.rate == 8000 and torch.isfinite(done.sound.data).all()
+        assert parts.family == ("waves" if name == "waves" else "sound")
+        return
     assert (parts.text_encoder is not None) == (name == "text-to-image" or name in ON_A_MODEL)
     assert load_weights(parts.denoiser).config["sample_size"] == values["size"] // parts.denoiser.space.factor
 

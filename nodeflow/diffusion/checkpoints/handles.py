@@ -212,7 +212,7 @@ def _described(layout: Layout, variant: str, dtype: str) -> ModelParts:
     kinds = {name: component.kind for name, component in layout.components.items()}
     family = families.recognised(denoiser["kind"], denoiser["config"], kinds)
     coder = next((read[name] for name in families.AUTOENCODERS if name in read), None)
-    autoencoder = _identity(denoiser, dtype) if coder is None else _autoencoder(coder)
+    autoencoder = identity(denoiser["kind"], denoiser["config"], dtype) if coder is None else _autoencoder(coder)
     if not family.scaled:
         autoencoder = replace(autoencoder, space=replace(autoencoder.space, scale=1.0, shift=0.0))
     space = autoencoder.space
@@ -243,10 +243,13 @@ def _autoencoder(read: Mapping[str, Any]) -> Autoencoder:
     return replace(handle, space=space, media="audio" if handle.kind in families.SOUNDS else "image")
 
 
-def _identity(denoiser: Mapping[str, Any], dtype: str) -> Autoencoder:
-    """What stands for the autoencoder of a denoiser that works on pictures or waves themselves."""
-    config = denoiser["config"]
-    if denoiser["kind"] != families.WAVE_DENOISER:
+def identity(kind: str, config: Mapping[str, Any], dtype: str = "auto") -> Autoencoder:
+    """What stands for the autoencoder of a denoiser that works on pictures or waves themselves.
+
+    Raises:
+        NodeflowError: NF406, as `spaces.wave_space`.
+    """
+    if kind != families.WAVE_DENOISER:
         return Autoencoder("", "Pixels", {}, "", dtype, space=spaces.pixel_space(config))
     space = spaces.wave_space(config)
     what = {"in_channels": space.channels, "sample_rate": config["sample_rate"]}

@@ -19,7 +19,7 @@ from nodeflow.errors import NodeflowError
 from nodeflow.values import Autoencoder, Denoiser, SchedulerConfig, TextEncoder, Weights
 
 from ..devices import torch_dtype
-from .families import known
+from .families import SOUND, WAVE_DENOISER, known
 from .files import STEMS
 from .handles import files_of
 from .identity import digest
@@ -92,7 +92,7 @@ def save_model(
     for name, handle in {**parts, **encoders}.items():
         net = load_weights(handle)
         save_network(folder / name, handle.kind, handle.config, net.state_dict(), formats[dtype])
-        index[name] = ["transformers" if isinstance(handle, TextEncoder) else "diffusers", handle.kind]
+        index[name] = [_library(handle), handle.kind]
     write_json(folder / "scheduler" / SCHEDULER_CONFIG, scheduler.config)
     index["scheduler"] = ["diffusers", scheduler.config["_class_name"]]
     for name, encoder in encoders.items():
@@ -118,11 +118,22 @@ def _encoders(denoiser: Denoiser, encoder: TextEncoder | None) -> dict[str, Text
     return dict(zip(names, encoder.all, strict=False))
 
 
+def _library(handle: Weights) -> str:
+    """Who publishes a network's class."""
+    if handle.kind in SOUND:
+        return "nodeflow"
+    return "transformers" if isinstance(handle, TextEncoder) else "diffusers"
+
+
 def _pipeline(denoiser: Denoiser, encoder: TextEncoder | None) -> str:
     """The class name of the pipeline that other tools open a model with."""
     if family := known(denoiser.family):
         return family.pipeline
-    plain = {("UNet2DConditionModel", True): "StableDiffusionPipeline", ("UNet2DModel", False): "DDPMPipeline"}
+    plain = {
+        ("UNet2DConditionModel", True): "StableDiffusionPipeline",
+        ("UNet2DModel", False): "DDPMPipeline",
+        (WAVE_DENOISER, False): "DanceDiffusionPipeline",
+    }
     return plain.get((denoiser.kind, encoder is not None), "DiffusionPipeline")
 
 

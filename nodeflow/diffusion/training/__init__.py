@@ -1,12 +1,12 @@
-"""Training: networks learn from folders of pictures, as `nodeflow.training` describes it in plain data.
+"""Training: networks learn from folders of pictures and sounds, as `nodeflow.training` describes it in plain data.
 
     mathematics   process (how samples are made noisy), objectives (what is asked, what an answer costs), weighting
                   and timesteps (how much which level counts, how often it is asked about)
     the loop      draws (all randomness), optimisers and ema (how weights follow), loop, state (its file), peers
                   (several processes)
-    data          folder (what is there, without torch), buckets (shapes and order), material (clean samples),
-                  conditions (what is said of them), store (what is encoded once), prior (what must not be
-                  forgotten), bpe (a tokenizer of one's own)
+    data          folder (what is there, without torch), buckets (shapes and order), material and clips (clean samples
+                  of pictures and of sounds), conditions (what is said of them), store (what is encoded once), prior
+                  (what must not be forgotten), bpe (a tokenizer of one's own)
     trainings     tasks (what a micro-batch costs), lessons (networks and data made ready), painting (pictures on the
                   way), course (folder, states, reports), curve
     recipes       recipes (whole denoisers; LoRA on lowrank), coding (autoencoders), concepts (words), distillation

@@ -16,7 +16,7 @@ from ..checkpoints.save import save_network, saved_handle
 from ..checkpoints.spaces import latent_space
 from .buckets import Order
 from .course import Course, Result
-from .folder import scan
+from .folder import pictures, scan
 from .latents import standardise
 from .lessons import Plan
 from .loop import Trainer
@@ -51,14 +51,13 @@ def train_autoencoder(
     place = course.place("autoencoder", model, kl, unit, *plan.decides)
     found = course.done(place, plan.steps)
     if found is None:
-        pictures = scan(plan.data)
-        material = Material(pictures.items, plan.data, course.store)
+        material = Material(scan(plan.data).items, pictures(plan.data), course.store)
         order = Order(material.groups, plan.settings.batch, plan.settings.seed)
         net: Any = course.own(model)
         if plan.settings.checkpointing:
             checkpoint_activations(net)
         trainer = Trainer(net, AutoencoderTask(net, material, order, kl), plan.optimiser, plan.settings, course.peers)
-        some = range(0, len(pictures.items), -(-len(pictures.items) // 64))
+        some = range(0, len(material.items), -(-len(material.items) // 64))
 
         def shown() -> torch.Tensor:
             chosen = [i for i in material.groups[0] if i in some]

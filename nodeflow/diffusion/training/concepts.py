@@ -107,7 +107,7 @@ def learn_word(
     place = course.place("word", objective, *base.decides, vars(word), *plan.decides)
     found = course.done(place, plan.steps)
     if found is None:
-        pictures = scan(plan.data)
+        there = scan(plan.data)
         net: Any = course.own(base.denoiser).requires_grad_(False)
         encoder: Any = course.own(encoder_handle).requires_grad_(False)
         plain = load_tokenizer(encoder_handle)
@@ -117,11 +117,11 @@ def learn_word(
         told = SpokenOf(
             word.sentences, word.token, taught(plain, {word.token: word.vectors}), encoder, objective.dropout
         )
-        material = lessons.prepared_material(course, plan.data, pictures, base)
+        material = lessons.prepared_material(course, plan.data, there, base)
         order = Order(material.groups, plan.settings.batch, plan.settings.seed)
         loss = DenoisingLoss.of(from_config(base.scheduler.config), objective)
         task = DenoisingTask(net, loss, material, order, told)
-        lesson = lessons.Lesson(base, net, nn.ModuleDict({"text_encoder": encoder}), {}, pictures, task, task)
+        lesson = lessons.Lesson(base, net, nn.ModuleDict({"text_encoder": encoder}), {}, there, task, task)
         trainer = Trainer(grown, task, plan.optimiser, plan.settings, course.peers)
 
         def export(folder: Path, run: Trainer) -> None:

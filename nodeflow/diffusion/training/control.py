@@ -24,7 +24,7 @@ from ..checkpoints.save import save_network, saved_handle
 from ..models.controlnet import ControlNetConfig
 from .conditions import Conditions
 from .course import Course, Result
-from .folder import Item
+from .folder import Item, pictures
 from .fresh import written
 from .lessons import Base, Plan, prepare
 from .loop import Trainer
@@ -159,7 +159,7 @@ def train_control(
         if plan.settings.checkpointing:
             checkpoint_activations(net)
         plain = lesson.task
-        items = paired(plan.data, lesson.pictures.items)
+        items = paired(pictures(plan.data), lesson.found.items)
         told = WithControls(plain.conditions, items, plain.material.shapes, course.store, course.device)
         task = DenoisingTask(Steered(net, lesson.net), plain.loss, plain.material, plain.order, told)
         trainer = Trainer(nn.ModuleDict({"control": net}), task, plan.optimiser, plan.settings, course.peers)
@@ -170,7 +170,7 @@ def train_control(
         shown = wanted or Wanted()
         count = len(shown.prompts) or shown.count
         chosen = [group[i % len(group)] for group in plain.material.groups[:1] for i in range(count)]
-        said = shown.prompts or tuple(lesson.pictures.items[i].caption for i in chosen)
+        said = shown.prompts or tuple(lesson.found.items[i].caption for i in chosen)
         controls = {"": [(Control(start, told.pictures(chosen)), net)]}
         preview = painter(course, lesson, replace(shown, prompts=said), {"controls": controls})
         found = course.train(place, trainer, plan.steps, export, preview)

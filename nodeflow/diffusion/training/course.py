@@ -22,12 +22,13 @@ from filelock import FileLock, Timeout
 from torch import Tensor, nn
 
 from nodeflow.errors import Cancelled, NodeflowError
-from nodeflow.training import Dataset
+from nodeflow.training import Dataset, Sounds
 from nodeflow.values import Image, Patch, Value, Weights
 
 from ..checkpoints.load import load_weights
 from ..checkpoints.save import make_folder
 from ..devices import pick_device
+from ..models.embeddings import FourierProjection
 from . import peers, state
 from .loop import Trainer
 from .material import Count
@@ -36,6 +37,7 @@ from .store import Store
 RESULT = "result.safetensors"
 _PLACES: dict[type, tuple[str, ...]] = {
     Dataset: ("folder", "captions", "skip_unreadable", "controls"),
+    Sounds: ("folder", "captions", "skip_unreadable"),
     Patch: ("path",),
 }
 """Fields that say where something is, or how it was read, and not what it is."""
@@ -90,12 +92,16 @@ class Course:
         return self.folder / Store.key(recipe, *map(identity, parts), *processes)[:24]
 
     def own(self, handle: Weights) -> nn.Module:
-        """A network of one's own to train, in float32 on the run's device, all its parameters trained.
+        """A network of one's own to train, in float32 on the run's device, with all its parameters but fixed features.
 
         Raises:
             NodeflowError: As `load_weights`.
         """
-        return load_weights(handle, self.device, "float32").requires_grad_(True)
+        net = load_weights(handle, self.device, "float32").requires_grad_(True)
+        for module in net.modules():
+            if isinstance(module, FourierProjection):
+                module.requires_grad_(False)
+        return net
 
     def told(self, words: str) -> Count:
         """Reports preparations as progress."""

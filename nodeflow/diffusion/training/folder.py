@@ -1,4 +1,4 @@
-"""A folder of pictures as data to learn from: what is in it, what is said of it, what of it cannot be read. No torch.
+"""A folder of pictures or sounds to learn from: what is there, what is said of it, what cannot be read. No torch.
 
     folder/                       captions
         a.png  a.txt              "text": the file of the same name
@@ -6,38 +6,87 @@
         red_heart_003.png         "names": "red heart"
         cat/1.png  dog/2.png      "folders": "cat", "dog", which are also the classes
 
-Pictures are found in all subfolders, sorted by path; names that begin with a dot are left out.
+Files are found in all subfolders, sorted by path; names that begin with a dot are left out.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
 
 from nodeflow.errors import Fault, NodeflowError
-from nodeflow.media import images
+from nodeflow.media import images, sounds
 from nodeflow.media.files import fingerprint as content
-from nodeflow.training import Dataset
+from nodeflow.training import Dataset, Folder, Sounds
 
 from . import partners
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 CAPTIONS = ("auto", "text", "metadata", "names", "folders", "none")
 _MAX_LINE = 1 << 16
 
 
 @dataclass(frozen=True)
+class Medium:
+    """A kind of files that can be learnt from.
+
+    Args:
+        name: What one of them is called.
+        suffixes: How their names end.
+        size: Reads one whole; its (width, height) in pixels, or (samples, samples a second).
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    size: Callable[[Path], tuple[int, int]]
+
+
+def _pixels(path: Path) -> tuple[int, int]:
+    pixels, _ = images.read(path)
+    return pixels.shape[1], pixels.shape[0]
+
+
+def _samples(path: Path) -> tuple[int, int]:
+    samples, rate = sounds.read(path)
+    if not samples.size:
+        raise NodeflowError("NF601", "the sound has no samples", where=str(path))
+    if not (abs(samples) < 1e6).all():
+        raise NodeflowError("NF601", "samples of the sound are no numbers, or without bounds", where=str(path))
+    return samples.shape[1], rate
+
+
+PICTURE = Medium("picture", (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"), _pixels)
+SOUND = Medium("sound", sounds.READABLE, _samples)
+
+
+def medium_of(data: Folder) -> Medium:
+    """What a folder is read for."""
+    return SOUND if isinstance(data, Sounds) else PICTURE
+
+
+def pictures(data: Folder) -> Dataset:
+    """The folder, for trainings that are for pictures only.
+
+    Raises:
+        NodeflowError: NF404, it is one of sounds.
+    """
+    if not isinstance(data, Dataset):
+        raise NodeflowError("NF404", "this training is for pictures, not for sounds", where="data")
+    return data
+
+
+@dataclass(frozen=True)
 class Item:
-    """A picture.
+    """A picture or a sound.
 
     Args:
         path: Its file.
         caption: What is said of it; empty = nothing.
         label: The number of its class, −1 without classes.
-        size: (width, height) in pixels.
+        size: (width, height) in pixels; (samples, samples a second) of a sound.
         digest: Identifies the file's content.
     """
 
@@ -49,11 +98,11 @@ class Item:
 
 
 @dataclass(frozen=True)
-class Pictures:
+class Found:
     """What a folder holds.
 
     Args:
-        items: The pictures that can be read, by path.
+        items: The files that can be read, by path.
         classes: Names of the classes, by number.
         unreadable: One fault a file that was left out.
     """
@@ -64,31 +113,34 @@ class Pictures:
 
     @property
     def digest(self) -> str:
-        """Identifies pictures and captions, wherever the folder lies."""
+        """Identifies files and captions, wherever the folder lies."""
         total = blake2b(digest_size=16)
         for item in self.items:
             total.update(f"{item.digest} {item.label} {item.caption}\n".encode())
         return total.hexdigest()
 
 
-def scan(dataset: Dataset) -> Pictures:
-    """Read every picture of a folder once.
+def scan(dataset: Folder) -> Found:
+    """Read every picture or sound of a folder once.
 
     Raises:
-        NodeflowError: NF107 there is no such folder or no picture in it; NF105 a caption is missing or damaged;
-            NF601, NF602 a picture cannot be read, and it was not asked to skip those. One fault a file.
+        NodeflowError: NF107 there is no such folder or nothing in it; NF105 a caption is missing or damaged;
+            NF601, NF602 a file cannot be read, and it was not asked to skip those. One fault a file.
     """
+    medium = medium_of(dataset)
     if not dataset.folder:
-        raise NodeflowError("NF107", "no folder of pictures is chosen", where="folder", fix="choose one")
+        raise NodeflowError("NF107", f"no folder of {medium.name}s is chosen", where="folder", fix="choose one")
     folder = Path(dataset.folder).expanduser()
-    paths = [path for path in files(folder) if not partners.is_control(dataset, path)]
-    captions = _captions(folder, paths, dataset.captions)
+    paths = files(folder, medium)
+    if isinstance(dataset, Dataset):
+        paths = [path for path in paths if not partners.is_control(dataset, path)]
+    captions = _captions(folder, paths, dataset.captions, medium)
     by_folder = dataset.captions == "folders"
     classes = tuple(sorted({path.parent.name for path in paths})) if by_folder else ()
     items, faults = [], []
     for path in paths:
         try:
-            size, digest = look(path)
+            size, digest = look(path, medium)
         except NodeflowError as error:
             faults.append(error.faults[0])
             continue
@@ -98,42 +150,45 @@ def scan(dataset: Dataset) -> Pictures:
         advice = "repair or remove it, or ask to skip what cannot be read"
         raise NodeflowError.of([Fault(fault.code, fault.what, fault.where, advice) for fault in faults])
     if not items:
-        raise NodeflowError("NF107", "none of the pictures can be read", where=str(folder), fix="choose another folder")
-    return Pictures(tuple(items), classes, tuple(faults))
+        what = f"none of the {medium.name}s can be read"
+        raise NodeflowError("NF107", what, where=str(folder), fix="choose another folder")
+    return Found(tuple(items), classes, tuple(faults))
 
 
-def files(folder: Path) -> list[Path]:
-    """The picture files of a folder and its subfolders, sorted.
+def files(folder: Path, medium: Medium = PICTURE) -> list[Path]:
+    """The files of a medium in a folder and its subfolders, sorted.
 
     Raises:
-        NodeflowError: NF107, there is no such folder, or no picture in it.
+        NodeflowError: NF107, there is no such folder, or no such file in it.
     """
     if not folder.is_dir():
-        raise NodeflowError("NF107", "there is no such folder", where=str(folder), fix="choose a folder of pictures")
+        fix = f"choose a folder of {medium.name}s"
+        raise NodeflowError("NF107", "there is no such folder", where=str(folder), fix=fix)
     found = sorted(
         path
         for path in folder.rglob("*")
-        if path.suffix.lower() in SUFFIXES
+        if path.suffix.lower() in medium.suffixes
         and path.is_file()
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     )
     if not found:
-        known = ", ".join(SUFFIXES)
-        raise NodeflowError("NF107", "there is no picture in this folder", where=str(folder), fix=f"known are {known}")
+        what, known = f"there is no {medium.name} in this folder", ", ".join(medium.suffixes)
+        raise NodeflowError("NF107", what, where=str(folder), fix=f"known are {known}")
     return found
 
 
-def fingerprint(folder: str) -> list[list[str | int]]:
+def fingerprint(folder: str, medium: Medium = PICTURE) -> list[list[str | int]]:
     """Changes when a file of the folder does: name, size and time of every one, without reading them."""
     if not folder:
         return []
     root = Path(folder).expanduser()
-    paths = (path for path in sorted(root.rglob("*")) if path.suffix.lower() in (*SUFFIXES, ".txt", ".jsonl"))
+    told = (*medium.suffixes, ".txt", ".jsonl")
+    paths = (path for path in sorted(root.rglob("*")) if path.suffix.lower() in told)
     return [[path.relative_to(root).as_posix(), *_stamp(path)] for path in paths if path.is_file()]
 
 
-def _captions(folder: Path, paths: list[Path], kind: str) -> dict[Path, str]:
-    """What is said of each picture."""
+def _captions(folder: Path, paths: list[Path], kind: str, medium: Medium) -> dict[Path, str]:
+    """What is said of each file."""
     if kind not in CAPTIONS:
         fix = f"choose one of {', '.join(CAPTIONS)}"
         raise NodeflowError("NF205", f"there are no captions of the kind {kind!r}", where="captions", fix=fix)
@@ -149,14 +204,16 @@ def _captions(folder: Path, paths: list[Path], kind: str) -> dict[Path, str]:
             return {path: _words(path.stem) for path in paths}
         case "metadata":
             said = partners.column(folder, "text")
-            return _complete(paths, {path: said.get(path.relative_to(folder).as_posix()) for path in paths})
-    return _complete(paths, {path: _text(path.with_suffix(".txt")) for path in paths})
+            found = {path: said.get(path.relative_to(folder).as_posix()) for path in paths}
+        case _:
+            found = {path: _text(path.with_suffix(".txt")) for path in paths}
+    return _complete(found, medium)
 
 
-def _complete(paths: list[Path], said: dict[Path, str | None]) -> dict[Path, str]:
-    """All captions; a picture without one is refused."""
-    missing = [Fault("NF105", "this picture has no caption", str(path), "write one, or take another kind of captions")
-               for path in paths if said[path] is None]  # fmt: skip
+def _complete(said: dict[Path, str | None], medium: Medium) -> dict[Path, str]:
+    """All captions; a file without one is refused."""
+    what, fix = f"this {medium.name} has no caption", "write one, or take another kind of captions"
+    missing = [Fault("NF105", what, str(path), fix) for path, caption in said.items() if caption is None]
     if missing:
         raise NodeflowError.of(missing)
     return {path: caption or "" for path, caption in said.items()}
@@ -178,13 +235,13 @@ def _text(path: Path) -> str | None:
         raise NodeflowError("NF105", f"the caption cannot be read: {error}", where=str(path)) from None
 
 
-def look(path: Path) -> tuple[tuple[int, int], str]:
-    """Size in pixels and digest of a picture.
+def look(path: Path, medium: Medium = PICTURE) -> tuple[tuple[int, int], str]:
+    """Size and digest of a picture or sound, see `Item`.
 
     Raises:
         NodeflowError: NF601, NF602, it cannot be read.
     """
-    return _read(path, *_stamp(path))
+    return _read(path, medium, *_stamp(path))
 
 
 def _stamp(path: Path) -> tuple[int, int]:
@@ -193,7 +250,6 @@ def _stamp(path: Path) -> tuple[int, int]:
 
 
 @lru_cache(maxsize=1 << 16)
-def _read(path: Path, _size: int, _time: int) -> tuple[tuple[int, int], str]:
-    """Size in pixels and digest of a picture, remembered while the file stays as it is."""
-    pixels, _ = images.read(path)
-    return (pixels.shape[1], pixels.shape[0]), content(path)
+def _read(path: Path, medium: Medium, _size: int, _time: int) -> tuple[tuple[int, int], str]:
+    """Size and digest of a file, remembered while it stays as it is."""
+    return medium.size(path), content(path)

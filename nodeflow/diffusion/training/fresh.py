@@ -13,12 +13,12 @@ from typing import Any
 import torch
 
 from nodeflow.errors import NodeflowError
-from nodeflow.training import Dataset
+from nodeflow.training import Folder
 from nodeflow.values import Autoencoder, Denoiser, LatentSpace, SchedulerConfig, TextEncoder
 
 from ..checkpoints.files import STEMS
 from ..checkpoints.identity import digest
-from ..checkpoints.spaces import PIXELS, latent_space, trained_size
+from ..checkpoints.spaces import PIXELS, latent_space, trained_size, wave_length
 from ..checkpoints.tokenizer import read_tokenizer
 from ..models import model_class
 from . import bpe
@@ -38,6 +38,9 @@ ON_LATENTS = {
     "steps_offset": 1,
 }
 """Latents have no bounds to be clipped to, and Stable Diffusion's betas."""
+ON_WAVES = {"_class_name": "IPNDMScheduler", "num_train_timesteps": 1000}
+TIME_CHANNELS = 16
+"""Channels beside a wave that tell the time, as Dance Diffusion has them."""
 
 
 def denoiser_config(
@@ -86,6 +89,43 @@ def denoiser_config(
         return config | {"cross_attention_dim": text_width, "attention_head_dim": 4}
     head = {"attention_head_dim": 8 if all(width % 8 == 0 for width in widths) else None}
     return config | head | ({"num_class_embeds": classes + 1} if classes else {})
+
+
+def wave_config(*, seconds: float, rate: int, channels: int, widths: Sequence[int], attention: int) -> dict[str, Any]:
+    """The configuration of a `UNet1DModel`, which works on waves themselves.
+
+    Args:
+        seconds: Length of its waves; made longer until it can be halved as often as need be.
+        rate: Samples a second.
+        channels: 1 is mono.
+        widths: Channels at each resolution, finest first, each a multiple of 32 from 32 on; two or more.
+        attention: At how many of the coarsest resolutions samples hear each other; always at the very coarsest.
+
+    Raises:
+        NodeflowError: NF205, there is one width only, or one that attention cannot use; NF414, a wave so short cannot
+            be halved so often.
+    """
+    if len(widths) < 2 or any(width < 32 or width % 32 for width in widths):
+        what = f"{', '.join(map(str, widths))} are no widths of a denoiser of waves"
+        raise NodeflowError("NF205", what, where="widths", fix="give two or more multiples of 32")
+    levels = len(widths)
+    down = ["DownBlock1DNoSkip"] + [
+        "AttnDownBlock1D" if level >= levels - attention else "DownBlock1D" for level in range(1, levels)
+    ]
+    config: dict[str, Any] = {
+        "_class_name": "UNet1DModel",
+        "sample_rate": rate,
+        "in_channels": channels,
+        "out_channels": channels,
+        "extra_in_channels": TIME_CHANNELS,
+        "time_embedding_type": "fourier",
+        "use_timestep_embedding": False,
+        "block_out_channels": list(widths),
+        "down_block_types": down,
+        "mid_block_type": "UNetMidBlock1D",
+        "up_block_types": [kind.replace("Down", "Up") for kind in reversed(down)],
+    }
+    return config | {"sample_size": wave_length(config, seconds)}
 
 
 def autoencoder_config(*, size: int, widths: Sequence[int], layers: int, channels: int) -> dict[str, Any]:
@@ -142,7 +182,7 @@ def new_autoencoder(folder: Path, config: Mapping[str, Any], seed: int) -> Autoe
 
 
 def new_text_encoder(
-    folder: Path, data: Dataset, *, tokens: int, width: int, layers: int, heads: int, seed: int
+    folder: Path, data: Folder, *, tokens: int, width: int, layers: int, heads: int, seed: int
 ) -> TextEncoder:
     """A text encoder with random weights, and a tokenizer learnt from the captions of a folder.
 

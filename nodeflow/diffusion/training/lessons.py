@@ -8,17 +8,20 @@ from typing import Any
 from torch import nn
 
 from nodeflow.errors import NodeflowError
-from nodeflow.training import Dataset, Objective, Optimiser, Settings
+from nodeflow.training import Folder, Objective, Optimiser, Settings, Sounds
 from nodeflow.values import Autoencoder, Denoiser, SchedulerConfig, TextEncoder, Weights
 
+from ..checkpoints.families import WAVE_DENOISER
+from ..checkpoints.handles import identity
 from ..checkpoints.tokenizer import load_tokenizer
 from ..schedulers import from_config
 from .buckets import Order
+from .clips import Clips, clip_shape
 from .conditions import CachedTexts, Classes, Conditions, Nothing, TrainedTexts
 from .course import Course
-from .folder import Pictures, scan
+from .folder import Found, medium_of, pictures, scan
 from .loop import Task
-from .material import Material
+from .material import Material, Samples
 from .objectives import DenoisingLoss
 from .prior import Prior, WithPrior
 from .tasks import DenoisingTask, checkpoint_activations
@@ -35,7 +38,7 @@ class Plan:
         steps: How many in all.
     """
 
-    data: Dataset
+    data: Folder
     optimiser: Optimiser
     settings: Settings
     steps: int
@@ -53,7 +56,7 @@ class Base:
     Args:
         denoiser: Its denoiser.
         scheduler: Its noise space and prediction.
-        autoencoder: Between pictures and latents; None for pixels.
+        autoencoder: Between pictures or sounds and latents; None for pixels and waves.
         text_encoder: Reads captions; None for networks without text.
         train_text: Train the text encoder too.
     """
@@ -70,9 +73,16 @@ class Base:
         return self.denoiser, self.scheduler, self.autoencoder, self.text_encoder, self.train_text
 
     @property
-    def in_pixels(self) -> bool:
-        """Whether the denoiser works on the pictures themselves."""
-        return self.autoencoder is None or self.autoencoder.kind == "Pixels"
+    def coder(self) -> Autoencoder | None:
+        """The autoencoder, that of waves being the identity; None where the denoiser works on pixels."""
+        if self.autoencoder is None and self.denoiser.kind == WAVE_DENOISER:
+            return identity(self.denoiser.kind, self.denoiser.config)
+        return None if self.autoencoder is None or self.autoencoder.kind == "Pixels" else self.autoencoder
+
+    @property
+    def in_sound(self) -> bool:
+        """Whether the model makes sounds."""
+        return self.coder is not None and self.coder.media == "audio"
 
 
 @dataclass
@@ -84,8 +94,8 @@ class Lesson:
         net: The denoiser's network.
         module: All networks that are trained, by "unet" and "text_encoder".
         trained: The handles of those.
-        pictures: What was found in the folder.
-        task: What a micro-batch of the pictures costs.
+        found: What was found in the folder.
+        task: What a micro-batch of it costs.
         whole: The same, and what must not be forgotten.
     """
 
@@ -93,19 +103,19 @@ class Lesson:
     net: Any
     module: nn.ModuleDict
     trained: dict[str, Weights]
-    pictures: Pictures
+    found: Found
     task: DenoisingTask
     whole: Task
 
 
 def prepare(course: Course, plan: Plan, objective: Objective, base: Base, prior: Prior | None = None) -> Lesson:
-    """Scan the folder, encode pictures and texts that are not kept yet, and load the networks to train.
+    """Scan the folder, encode files and texts that are not kept yet, and load the networks to train.
 
     Raises:
         NodeflowError: NF203, NF404, NF410 parts that do not fit; and as scanning and loading raise.
     """
-    pictures = scan(plan.data)
-    for fault in pictures.unreadable:
+    found = scan(plan.data)
+    for fault in found.unreadable:
         course.host.log(f"left out: {fault.line}")
     net: Any = course.own(base.denoiser)
     encoder: Any = course.own(base.text_encoder) if base.train_text and base.text_encoder else None
@@ -118,29 +128,55 @@ def prepare(course: Course, plan: Plan, objective: Objective, base: Base, prior:
             checkpoint_activations(one)
     loss = DenoisingLoss.of(from_config(base.scheduler.config), objective)
 
-    def task(data: Dataset, found: Pictures) -> DenoisingTask:
-        material = prepared_material(course, data, found, base)
+    def task(data: Folder, there: Found) -> DenoisingTask:
+        material = prepared_material(course, data, there, base)
         order = Order(material.groups, plan.settings.batch, plan.settings.seed)
-        told = conditions(course, found, base, net, encoder, objective.dropout)
+        told = conditions(course, there, base, net, encoder, objective.dropout)
         return DenoisingTask(net, loss, material, order, told)
 
-    new = task(plan.data, pictures)
+    new = task(plan.data, found)
     whole = WithPrior(new, task(prior.data, scan(prior.data)), prior.weight) if prior else new
-    return Lesson(base, net, nn.ModuleDict(networks), trained, pictures, new, whole)
+    return Lesson(base, net, nn.ModuleDict(networks), trained, found, new, whole)
 
 
-def prepared_material(course: Course, data: Dataset, pictures: Pictures, base: Base) -> Material:
-    """Clean samples, encoded where there is an autoencoder."""
-    if base.autoencoder is None or base.in_pixels:
-        return Material(pictures.items, data, course.store)
-    with course.host.weights(base.autoencoder) as net:
-        material = Material(pictures.items, data, course.store, (base.autoencoder, net))
-        material.prepare(course.told("encoding pictures"))
+def prepared_material(course: Course, data: Folder, found: Found, base: Base) -> Samples:
+    """Clean samples, encoded where there is an autoencoder.
+
+    Raises:
+        NodeflowError: NF404, the data are sounds and the model makes pictures, or the other way round, or its parts
+            work in different latent spaces.
+    """
+    coder = base.coder
+    require_fit(data, base)
+    if coder is None:
+        return Material(found.items, pictures(data), course.store)
+    material: Clips | Material
+    with course.host.weights(coder) as net:
+        if isinstance(data, Sounds):
+            material = Clips(
+                found.items, data, course.store, (coder, net), clip_shape(base.denoiser, net, data.seconds)
+            )
+        else:
+            material = Material(found.items, pictures(data), course.store, (coder, net))
+        material.prepare(course.told(f"encoding {medium_of(data).name}s"))
     return material
 
 
-def conditions(course: Course, pictures: Pictures, base: Base, net: Any, encoder: Any, dropout: float) -> Conditions:
-    """What a denoiser is told of the pictures, by what it reads.
+def require_fit(data: Folder, base: Base) -> None:
+    """Raise NF404 unless data, autoencoder and denoiser are of one medium and one latent space."""
+    coder = base.coder
+    media, made = ("audio" if isinstance(data, Sounds) else "image"), (coder.media if coder else "image")
+    if media != made:
+        names = {"audio": "sounds", "image": "pictures"}
+        what = f"the folder is one of {names[media]}, and the model makes {names[made]}"
+        raise NodeflowError("NF404", what, where="data", fix=f"choose a folder of {names[made]}, or another model")
+    if coder is not None and coder.space != base.denoiser.space:
+        what = f"the denoiser works in the space {base.denoiser.space.name}, the autoencoder in {coder.space.name}"
+        raise NodeflowError("NF404", what, where="autoencoder", fix="take both from one model")
+
+
+def conditions(course: Course, found: Found, base: Base, net: Any, encoder: Any, dropout: float) -> Conditions:
+    """What a denoiser is told of the files, by what it reads.
 
     Args:
         net: The denoiser's network.
@@ -151,12 +187,12 @@ def conditions(course: Course, pictures: Pictures, base: Base, net: Any, encoder
         NodeflowError: NF203, it reads texts and there is no text encoder; NF404, it knows other classes.
     """
     if net.config.get("num_class_embeds"):
-        return Classes([item.label for item in pictures.items], net, dropout)
+        return Classes([item.label for item in found.items], net, dropout)
     if not net.config.get("cross_attention_dim"):
         return Nothing()
     if base.text_encoder is None:
         raise NodeflowError("NF203", "the denoiser reads texts, but there is no text encoder", where="text_encoder")
-    captions = [item.caption for item in pictures.items]
+    captions = [item.caption for item in found.items]
     tokenizer = load_tokenizer(base.text_encoder)
     if encoder is not None:
         return TrainedTexts(captions, tokenizer, encoder, dropout)

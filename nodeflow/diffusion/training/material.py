@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -21,6 +21,25 @@ Count = Callable[[int, int], None]
 """Told (done, in all) while something is prepared; what it raises ends it."""
 
 
+class Samples(Protocol):
+    """What a training of a denoiser needs of its data."""
+
+    @property
+    def items(self) -> Sequence[Item]:
+        """The files."""
+
+    @property
+    def shapes(self) -> Sequence[buckets.Size]:
+        """Of each file, as a denoiser counts its size: (width, height) in pixels, (samples, 1) of waves."""
+
+    @property
+    def groups(self) -> list[list[int]]:
+        """The numbers of the files of each shape."""
+
+    def __call__(self, chosen: Sequence[int], generator: torch.Generator) -> Tensor:
+        """Clean samples of these files, all of one shape, float32 on the CPU."""
+
+
 class Material:
     """Clean samples by the numbers of their pictures.
 
@@ -36,7 +55,7 @@ class Material:
     def __init__(
         self, items: Sequence[Item], dataset: Dataset, store: Store, autoencoder: tuple[Autoencoder, Any] | None = None
     ) -> None:
-        self.items, self.store, self.mirror = items, store, dataset.mirror
+        self.items, self.store, self.mirror = list(items), store, dataset.mirror
         shapes = buckets.sizes(dataset.size, dataset.step) if dataset.buckets else [(dataset.size, dataset.size)]
         self.shapes = [buckets.nearest(item.size, shapes) for item in items]
         self.handle: Autoencoder | None = autoencoder[0] if autoencoder else None

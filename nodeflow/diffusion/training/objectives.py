@@ -22,7 +22,7 @@ from nodeflow.training import Objective
 
 from ..schedulers import Scheduler
 from . import timesteps, weighting
-from .process import Edm, Process, Straight, process_of
+from .process import Circle, Edm, Process, Straight, process_of
 
 PREDICTIONS = ("epsilon", "sample", "v_prediction", "flow_prediction", "edm")
 
@@ -58,7 +58,7 @@ class DenoisingLoss:
         """
         process = process_of(scheduler)
         read = scheduler.config.get("prediction_type") or "epsilon"
-        own = {Straight: "flow_prediction", Edm: "edm"}.get(type(process), read)
+        own = {Straight: "flow_prediction", Edm: "edm", Circle: "v_prediction"}.get(type(process), read)
         if own == "edm":
             objective = replace(objective, sigma_data=scheduler.config.sigma_data)
         if own == "edm" and read != "epsilon":

@@ -11,9 +11,10 @@ import torch
 
 from nodeflow.errors import NodeflowError
 from nodeflow.training import Dataset
-from nodeflow.values import Conditioning, Image
+from nodeflow.values import Conditioning, Image, Latent
 
-from .. import latents, text
+from .. import latents, sounds, text
+from ..checkpoints.families import WAVE_DENOISER
 from ..checkpoints.tokenizer import load_tokenizer
 from ..denoising import denoise, plain
 from ..scheduling import make_schedule
@@ -22,6 +23,9 @@ from .course import Course, identity
 from .lessons import Base, Lesson
 from .prior import own_pictures
 from .store import Store
+
+HEARD = (192, 128)
+"""Width and height of the spectrogram of a sound."""
 
 
 @dataclass(frozen=True)
@@ -58,9 +62,10 @@ def painter(
         NodeflowError: NF205, there is no class of a name that is wanted.
     """
     told = lesson.task.conditions
-    said = wanted.prompts or _some([item.caption for item in lesson.pictures.items], wanted.count)
+    said = wanted.prompts or _some([item.caption for item in lesson.found.items], wanted.count)
     count = wanted.count if isinstance(told, Nothing) else len(said)
-    shape = lesson.base.denoiser.size if lesson.base.denoiser.size[0] else lesson.task.material.shapes[0]
+    size, own = lesson.base.denoiser.size, lesson.task.material.shapes[0]
+    shape = size if size[0] and not lesson.base.in_sound else own
     if isinstance(told, Classes):
         labels = [_class(prompt, lesson) for prompt in said]
 
@@ -96,18 +101,27 @@ def paint(
     seed: int,
     steps: int = 20,
 ) -> Image:
-    """Pictures of a denoiser's network, [count, 3, H, W].
+    """Pictures of a denoiser's network, or spectrograms of its sounds, [count, 3, H, W].
 
     Args:
         told: `positive`, `negative` and `guidance` of `denoise`.
-        size: (width, height) in pixels.
+        size: (width, height) in pixels; (samples, 1) of waves.
     """
-    start = latents.empty(base.denoiser.space, *size, count)
+    start = blank(base, size, count)
     done = denoise(net, start, make_schedule(base.scheduler, steps=steps), seed=seed, **told).latent
-    if base.autoencoder is None or base.in_pixels:
+    if base.coder is None:
         return latents.to_image(None, done)
-    with course.host.weights(base.autoencoder) as decoder:
+    with course.host.weights(base.coder) as decoder:
+        if base.in_sound:
+            return sounds.spectrogram(sounds.to_sound(decoder, done), *HEARD)
         return latents.to_image(decoder, done)
+
+
+def blank(base: Base, size: tuple[int, int], count: int) -> Latent:
+    """Where a sampler starts to make what a model makes."""
+    if base.denoiser.kind == WAVE_DENOISER:
+        return sounds.empty(base.denoiser.space, size[0], count)
+    return latents.empty(base.denoiser.space, *size, count)
 
 
 def class_pictures(
@@ -157,7 +171,7 @@ def _pair(prompts: Sequence[str]) -> dict[str, Sequence[str]]:
 
 def _class(name: str, lesson: Lesson) -> int:
     """The number of a class's name; the last one is any class, which has no name."""
-    known = [" ".join(one.replace("_", " ").split()) for one in lesson.pictures.classes]
+    known = [" ".join(one.replace("_", " ").split()) for one in lesson.found.classes]
     if name and name not in known:
         fix = f"known are {', '.join(known)}"
         raise NodeflowError("NF205", f"there is no class {name!r}", where="prompts", fix=fix)

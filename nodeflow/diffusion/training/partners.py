@@ -1,4 +1,4 @@
-"""What stands beside the pictures of a folder: columns of `metadata.jsonl`, and control pictures. No torch.
+"""What stands beside the files of a folder: columns of `metadata.jsonl`, and control pictures. No torch.
 
 pictures/a.png      controls/a.png                                          by name, any picture format
 {"file_name": "a.png", "text": "a cat", "conditioning_image": "edges/a.png"}    a line of metadata.jsonl

@@ -4,6 +4,7 @@
     Tabled       0, 1, … T − 1      √ᾱ_t             √(1 − ᾱ_t)      Ho et al. 2020, arXiv 2006.11239
     Straight     0 … T              1 − t / T        t / T           Lipman et al. 2022, arXiv 2210.02747
     Edm          ¼ ln σ             1                σ               Karras et al. 2022, arXiv 2206.00364
+    Circle       0 … 1              cos(t π/2)       sin(t π/2)      Salimans & Ho 2022, arXiv 2202.00512, section 4
 
 Schedulers know the same levels one at a time; here they are tensors, one a sample of a batch.
 """
@@ -21,6 +22,7 @@ from nodeflow.errors import NodeflowError
 
 from ..schedulers import Scheduler
 from ..schedulers.edm import CosineDPMSolverMultistepScheduler, EDMScheduler
+from ..schedulers.ipndm import IPNDMScheduler
 from ..schedulers.space import Flow, Table
 
 
@@ -103,6 +105,21 @@ class Edm:
         return k.clamp(self.smallest, self.largest).log() / 4
 
 
+@dataclass(frozen=True)
+class Circle:
+    """The quarter of a circle from data to noise that Dance Diffusion walks; the network is told the share of it."""
+
+    def levels(self, t: Tensor) -> tuple[Tensor, Tensor]:
+        angle = t.float() * (math.pi / 2)
+        return angle.cos(), angle.sin()
+
+    def at(self, u: Tensor) -> Tensor:
+        return u
+
+    def at_noise(self, k: Tensor) -> Tensor:
+        return k.atan() * (2 / math.pi)
+
+
 def process_of(scheduler: Scheduler) -> Process:
     """The process that the models of a scheduler were trained on.
 
@@ -111,6 +128,8 @@ def process_of(scheduler: Scheduler) -> Process:
     """
     if isinstance(scheduler, EDMScheduler) and not isinstance(scheduler, CosineDPMSolverMultistepScheduler):
         return Edm(scheduler.config.sigma_min, scheduler.config.sigma_max)
+    if isinstance(scheduler, IPNDMScheduler):
+        return Circle()
     match scheduler.space:
         case Table(alphas_cumprod=table):
             return Tabled(table)

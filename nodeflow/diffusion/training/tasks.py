@@ -12,13 +12,14 @@ from torch.utils.checkpoint import checkpoint
 
 from ..models.attention import AttentionBlock, Transformer2DModel
 from ..models.autoencoder_kl import AutoencoderKL
+from ..models.blocks1d import Block1D
 from ..models.clip_text import CLIPLayer
 from ..models.layers import ResnetBlock2D
 from .buckets import Order
 from .conditions import Conditions
 from .draws import Draw
 from .loop import Loss
-from .material import Material
+from .material import Material, Samples
 from .objectives import DenoisingLoss
 
 
@@ -34,7 +35,7 @@ class DenoisingTask:
     """
 
     def __init__(
-        self, net: nn.Module, loss: DenoisingLoss, material: Material, order: Order, conditions: Conditions
+        self, net: nn.Module, loss: DenoisingLoss, material: Samples, order: Order, conditions: Conditions
     ) -> None:
         self.net, self.loss, self.material, self.order, self.conditions = net, loss, material, order, conditions
 
@@ -85,7 +86,7 @@ def checkpoint_activations(net: nn.Module) -> None:
     for a fraction of the memory.
     """
     for module in net.modules():
-        if isinstance(module, ResnetBlock2D | Transformer2DModel | AttentionBlock | CLIPLayer):
+        if isinstance(module, ResnetBlock2D | Transformer2DModel | AttentionBlock | CLIPLayer | Block1D):
             module.forward = partial(_again, module.forward)  # type: ignore[method-assign]
 
 

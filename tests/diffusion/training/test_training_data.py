@@ -16,7 +16,7 @@ from toy_training import paint
 
 from nodeflow.diffusion.training import buckets, folder
 from nodeflow.diffusion.training.buckets import Order
-from nodeflow.diffusion.training.folder import Pictures, scan
+from nodeflow.diffusion.training.folder import Found, scan
 from nodeflow.diffusion.training.material import Material
 from nodeflow.diffusion.training.store import Store
 from nodeflow.errors import NodeflowError
@@ -26,7 +26,7 @@ from nodeflow.training import Dataset
 GREY = np.full((8, 8, 3), 128)
 
 
-def captions(pictures: Pictures) -> dict[str, str]:
+def captions(pictures: Found) -> dict[str, str]:
     return {item.path.name: item.caption for item in pictures.items}
 
 
