@@ -281,7 +281,8 @@ class Patch(Value):
     Args:
         path: The file.
         digest: Identifies its content.
-        part: The part of the model it changes: "unet" or "text_encoder".
+        part: The part of the model it changes, as the file names it: "unet" (any denoiser), "text_encoder",
+            "text_encoder_2" or "text_encoder_3".
         strength: How much of it.
     """
 

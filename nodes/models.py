@@ -174,8 +174,8 @@ def lora(
 
     Args:
         denoiser: The model's.
-        path: A LoRA in the form of diffusers, PEFT or kohya, or the vectors of a word; also one that came with
-            nodeflow, such as "emoji/four-steps.safetensors".
+        path: A LoRA, LoCon, LoHa, LoKr or DoRA as diffusers, PEFT, kohya or ComfyUI name it, or the vectors of a word;
+            also one that came with nodeflow, such as "emoji/four-steps.safetensors".
         text_encoder: The model's; none leaves it out.
         strength: How much of the change of the denoiser; below 0 is its opposite.
         text_strength: How much of the change of the text encoder.
@@ -185,6 +185,6 @@ def lora(
     path = adapter_file(path)
     parts = parts_in(path)
     changed = patched(denoiser, path, strength) if "unet" in parts else denoiser
-    if text_encoder is not None and "text_encoder" in parts:
+    if text_encoder is not None and any(part.startswith("text_encoder") for part in parts):
         text_encoder = patched(text_encoder, path, text_strength)
     return Changed(changed, text_encoder)

@@ -5,7 +5,10 @@ network and applies the patches in order, so whoever borrows a patched handle ge
 keeps it apart from the plain one.
 
     patch      a handle with one more patch; a network changed by it
-    lora       low-rank updates: what the names in a file mean, and W + s · up · down
+    names      what the names in a file mean
+    targets    which layers of a network they stand for
+    deltas     what is added to a weight: LoRA, LoHa, LoKr, DoRA, full differences
+    lora       the changes in a file, found for a network and added: W + s · ΔW
     embedding  learnt words: rows behind a text encoder's table, which `load_tokenizer` reads as tokens
     saving     low-rank updates to files that other tools read
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from nodeflow.errors import NodeflowError
 from nodeflow.values import Patch, TextEncoder, Weights
 
+from ..checkpoints.families import FAMILIES
 from ..checkpoints.headers import read_header
 from ..checkpoints.identity import digest
 from . import names
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 W = TypeVar("W", bound=Weights)
+_SHOWN = 3
 
 
 def patched(handle: W, path: str | Path, strength: float = 1.0) -> W:
@@ -34,18 +36,53 @@ def patched(handle: W, path: str | Path, strength: float = 1.0) -> W:
     if strength == 0:
         return handle
     file = Path(path).expanduser()
-    part = part_of(handle)
     found = parts_in(file)
-    if part not in found:
-        words = " and ".join(sorted(found))
-        raise NodeflowError("NF404", f"this adapter is for the {words}, not for the {part}", where=str(file))
+    if isinstance(handle, TextEncoder):
+        return _patched_texts(handle, file, found, strength)  # type: ignore[return-value]
+    if "unet" not in found:
+        raise _nothing(found, "unet", file)
+    return _changed(handle, file, "unet", strength)
+
+
+def _changed(handle: W, file: Path, part: str, strength: float) -> W:
     patch = Patch(str(file), digest((file,)), part, float(strength))
     return replace(handle, patches=(*handle.patches, patch))
 
 
-def part_of(handle: Weights) -> str:
-    """The part of a model that a handle stands for, as adapters name it."""
-    return "text_encoder" if isinstance(handle, TextEncoder) else "unet"
+def _patched_texts(first: TextEncoder, file: Path, found: set[str], strength: float) -> TextEncoder:
+    """Each text encoder with what a file has for it."""
+    wanted = sorted(part for part in found if part.startswith("text_encoder"))
+    seats = {part: _seat(first, part) for part in wanted}
+    if not wanted or any(seat is None for seat in seats.values()):
+        missing = next((part for part in wanted if seats[part] is None), "text_encoder")
+        raise _nothing({*found} - {missing} if not wanted else {missing}, _names(first), file)
+    encoders = list(first.all)
+    for part, seat in seats.items():
+        assert seat is not None
+        encoders[seat] = _changed(encoders[seat], file, part, strength)
+    return replace(encoders[0], more=tuple(encoders[1:]))
+
+
+def _seat(first: TextEncoder, part: str) -> int | None:
+    """Which of a model's text encoders an adapter means; None for one that it lacks.
+
+    Adapters count T5 third, as Stable Diffusion 3 has it, also where a model has only one encoder before it.
+    """
+    if part == "text_encoder_3":
+        return next((i for i, one in enumerate(first.all) if one.kind.startswith("T5")), None)
+    texts = next((family.texts for family in FAMILIES if family.texts and family.texts.reading == first.reading), None)
+    names = texts.components if texts else ("text_encoder",)
+    at = names.index(part) if part in names else 0 if part == "text_encoder" else len(first.all)
+    return at if at < len(first.all) else None
+
+
+def _names(first: TextEncoder) -> str:
+    return "text_encoder" if len(first.all) == 1 else f"{len(first.all)} text encoders of this model"
+
+
+def _nothing(found: set[str], part: str, file: Path) -> NodeflowError:
+    words = " and ".join(sorted(found))
+    return NodeflowError("NF404", f"this adapter is for the {words}, not for the {part}", where=str(file))
 
 
 def parts_in(path: str | Path) -> set[str]:
@@ -56,12 +93,17 @@ def parts_in(path: str | Path) -> set[str]:
     """
     file = Path(path).expanduser()
     shapes = {name: info.shape for name, info in read_header(file).tensors.items()}
-    found = {name.part for key in shapes if (name := names.read(key))}
+    read = {key: names.read(key) for key in shapes}
+    found = {name.part for name in read.values() if name}
     if not found and words_of(file):
         return {"text_encoder"}
     if not found:
         fix = "choose a LoRA in diffusers', PEFT's or kohya's form, or learnt words"
         raise NodeflowError("NF403", "there is no adapter in this file that we know", where=str(path), fix=fix)
+    if strange := sorted(key for key, name in read.items() if name is None):
+        more = f" and {len(strange) - _SHOWN} more" if len(strange) > _SHOWN else ""
+        what = f"{len(strange)} tensors of this adapter mean nothing to us ({', '.join(strange[:_SHOWN])}{more})"
+        raise NodeflowError("NF403", what, where=str(path), fix="convert it to diffusers' or kohya's names")
     return found
 
 

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from ..checkpoints.save import make_folder, write_tensors
-from .lora import Update
+from .deltas import Lora
 
 FILE_NAME = "pytorch_lora_weights.safetensors"
 """What diffusers looks for in a folder."""
 
-Parts = Mapping[str, Mapping[str, Update]]
+Parts = Mapping[str, Mapping[str, Lora]]
 """Updates by part ("unet", "text_encoder") and layer."""
 
 

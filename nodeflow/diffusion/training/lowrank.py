@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from nodeflow.errors import NodeflowError
 
-from ..adapters.lora import Update
+from ..adapters.deltas import Lora
 from ..models.attention import PointwiseConv
 
 ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
@@ -58,7 +58,7 @@ def adapt(net: nn.Module, targets: Sequence[str], rank: int, scale: float, seed:
     return found
 
 
-def learnt(net: nn.Module, state: dict[str, Tensor], layers: Sequence[str], scale: float) -> dict[str, Update]:
+def learnt(net: nn.Module, state: dict[str, Tensor], layers: Sequence[str], scale: float) -> dict[str, Lora]:
     """The updates in a network's state dict, by layer, in the shapes that adapter files have.
 
     Args:
@@ -71,7 +71,7 @@ def learnt(net: nn.Module, state: dict[str, Tensor], layers: Sequence[str], scal
     for name in layers:
         flat = isinstance(net.get_submodule(name), nn.Linear)
         down, up = (state[f"{name}.{half}"] for half in (DOWN, UP))
-        found[name] = Update(down, up, scale) if flat else Update(down[..., None, None], up[..., None, None], scale)
+        found[name] = Lora(down, up, scale) if flat else Lora(down[..., None, None], up[..., None, None], scale)
     return found
 
 

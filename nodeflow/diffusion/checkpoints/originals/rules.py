@@ -95,6 +95,36 @@ def _of(name: str, shape: tuple[int, ...], table: Table) -> Iterator[tuple[str, 
     yield name, Source(name)
 
 
+class Origin(NamedTuple):
+    """Where a published tensor comes from.
+
+    Args:
+        name: In the original file.
+        share: Its place among those that share that tensor.
+        change: As in `Source`.
+    """
+
+    name: str
+    share: int = 0
+    change: str = ""
+
+
+def origins(published: str, table: Table) -> Iterator[Origin]:
+    """The names that a table would turn into a published one, the other way round."""
+    pieces = [(piece, new) for piece, new in table.inner.items() if new in published]
+    spelt = {published, *(published.replace(new, piece) for piece, new in pieces)}
+    seen = set()
+    for rule in table.rules:
+        names = (rule.becomes,) if isinstance(rule.becomes, str) else rule.becomes or ()
+        for share, become in enumerate(names):
+            for name in spelt:
+                match = _pattern(become).match(name)
+                origin = match and _filled(rule.begins, match.groups()) + name[match.end() :]
+                if origin and origin not in seen:
+                    seen.add(origin)
+                    yield Origin(origin, share, rule.change)
+
+
 def _shares(shape: tuple[int, ...], count: int, rows: tuple[int, ...]) -> Iterator[tuple[int, int]]:
     """(first row, rows) of each share of a tensor; all share one that has no rows, such as a scale."""
     whole = shape[0] if shape else 1

@@ -7,7 +7,7 @@ last of them. Published names count levels and layers.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from .rules import Rule, Shapes, Table
 
@@ -38,8 +38,24 @@ def layers(shapes: Shapes) -> tuple[int, int]:
 def unet(shapes: Shapes) -> Table:
     """`UNet2DConditionModel` from `model.diffusion_model`."""
     levels, count = layers(shapes)
+    blocks = [level * (count + 1) + count for level in range(levels)]
+    places = [next((place for place in (1, 2) if f"output_blocks.{block}.{place}.conv.weight" in shapes), 0)
+              for block in blocks]  # fmt: skip
+    return _unet(levels, count, places)
+
+
+def unet_of(published: Iterable[str]) -> Table:
+    """The same table, from the published names of its layers."""
+    names = list(published)
+    levels = len({name.split(".")[1] for name in names if name.startswith("down_blocks.")})
+    count = len({name.split(".")[3] for name in names if name.startswith("down_blocks.0.resnets.")})
+    deep = [any(name.startswith(f"up_blocks.{level}.attentions.") for name in names) for level in range(levels)]
+    return _unet(levels, count, [2 if attends else 1 for attends in deep])
+
+
+def _unet(levels: int, count: int, places: Sequence[int]) -> Table:
     marks = (Rule("v_pred", None), Rule("ztsnr", None), Rule("edm_vpred.", None))
-    return Table((*_STEM, *_HEAD, *_down(levels, count), *_up(shapes, levels, count), *marks), _RESNET)
+    return Table((*_STEM, *_HEAD, *_down(levels, count), *_up(levels, count, places), *marks), _RESNET)
 
 
 def controlnet(shapes: Shapes) -> Table:
@@ -65,13 +81,13 @@ def _down(levels: int, count: int) -> Iterator[Rule]:
         yield Rule(f"input_blocks.{(level + 1) * (count + 1)}.0.op.", f"down_blocks.{level}.downsamplers.0.conv.")
 
 
-def _up(shapes: Shapes, levels: int, count: int) -> Iterator[Rule]:
-    for level in range(levels):
+def _up(levels: int, count: int, places: Sequence[int]) -> Iterator[Rule]:
+    """`places`: where a level's doubling stands in its last block, behind the attention if there is one; 0 = none."""
+    for level, place in enumerate(places):
         for layer in range(count + 1):
             block = level * (count + 1) + layer
-            for place in (1, 2):  # behind the attention, where there is one
-                if f"output_blocks.{block}.{place}.conv.weight" in shapes:
-                    yield Rule(f"output_blocks.{block}.{place}.", f"up_blocks.{level}.upsamplers.0.")
+            if place and layer == count and level < levels - 1:
+                yield Rule(f"output_blocks.{block}.{place}.conv.", f"up_blocks.{level}.upsamplers.0.conv.")
             yield Rule(f"output_blocks.{block}.0.", f"up_blocks.{level}.resnets.{layer}.")
             yield Rule(f"output_blocks.{block}.1.", f"up_blocks.{level}.attentions.{layer}.")
 
