@@ -39,6 +39,8 @@ class Engine:
         results: The cache; by default in memory and in the user's cache folder.
         device: "auto", "cpu", "cuda", "cuda:1" or "mps".
         dtype: "auto", "float32", "float16" or "bfloat16".
+        vram: Bytes of weights that may lie on the device at once; idle ones give way. What is in use never does, so a
+            network larger than that runs all the same. 0 = four fifths of a CUDA card, no bound elsewhere.
 
     Raises:
         NodeflowError: NF411 or NF412 for a device or number format that is not there.
@@ -51,18 +53,20 @@ class Engine:
         *,
         device: str = "auto",
         dtype: str = "auto",
+        vram: int = 0,
     ) -> None:
         self.library = library or default_library()
         self.results = Cache(folder=content.cache_folder() / "results") if results is None else results
         self.device, self.dtype = resolve(device, dtype)
+        self._vram = vram
 
     @cached_property
     def residency(self) -> Residency:
         """Which weights are where; made when the first network is needed."""
-        from .diffusion.residency import Residency
+        from .diffusion.residency import Residency, default_budgets
 
         gc.freeze()  # torch's modules live as long as the process; walking them at each collection doubles load time
-        return Residency()
+        return Residency({**default_budgets(), self.device: self._vram} if self._vram else None)
 
     def environment(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from ..errors import NodeflowError
@@ -14,6 +15,21 @@ if TYPE_CHECKING:
     from ..packs import Library
 
 _SWITCH = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+
+_UNITS = {"MB": 10**6, "GB": 10**9, "MIB": 1 << 20, "GIB": 1 << 30}
+
+
+def read_bytes(text: str) -> int:
+    """A size with its unit, "6GB", "512 MiB", in bytes.
+
+    Raises:
+        NodeflowError: NF701, it is none.
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?) *([MG]i?B)", text.strip(), re.IGNORECASE)
+    size = round(float(found[1]) * _UNITS[found[2].upper()]) if found else 0
+    if not size:
+        raise NodeflowError("NF701", f"{text!r} is no size", fix="write a number and its unit, as in 6GB or 512MB")
+    return size
 
 
 def read_values(graph: Graph, library: Library, settings: list[str], sweeps: list[str]) -> dict[str, Any]:

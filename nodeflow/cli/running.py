@@ -30,6 +30,7 @@ def run(
     wanted: Annotated[list[str] | None, Option("--output", help="Only this output; may be repeated.")] = None,
     device: Annotated[str, Option("--device", help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
     dtype: Annotated[str, Option("--dtype", help="auto, float32, float16, bfloat16.")] = "auto",
+    vram: Annotated[str, Option("--vram", help="Weights on the device at once, as 6GB; idle models leave it.")] = "",
     as_json: Annotated[bool, Option("--json", help="Events as JSON lines on standard output.")] = False,
     quiet: Annotated[bool, Option("--quiet", "-q", help="No progress bars.")] = False,
     tell: Annotated[bool, Option("--report", help="Say what each node did: time, cache, size.")] = False,
@@ -49,7 +50,7 @@ def run(
     from ..execution import Cache
     from ..opening import open_graph
     from ..saving import Saver
-    from .arguments import read_values
+    from .arguments import read_bytes, read_values
     from .library import say_broken_packs
     from .progress import listener, table
 
@@ -57,7 +58,8 @@ def run(
         raise NodeflowError("NF701", "--fresh uses nothing from disk", fix="leave out --resume and --save-every")
     document = open_graph(graph)
     suffix = _suffix(format)
-    engine = Engine(results=Cache(folder=None) if fresh else None, device=device, dtype=dtype)
+    results = Cache(folder=None) if fresh else None
+    engine = Engine(results=results, device=device, dtype=dtype, vram=read_bytes(vram) if vram else 0)
     values = read_values(document, engine.library, settings or [], sweeps or [])
     if locked:
         _verify(document, graph, values)
