@@ -18,6 +18,7 @@ from nodeflow.errors import NodeflowError
 from nodeflow.values import TextEncoder
 
 from .files import MAX_JSON_BYTES, read_json
+from .tokenizer import understood
 
 END, PAD = "</s>", "<pad>"
 SENTINELS = 100
@@ -73,7 +74,7 @@ def read_t5_tokenizer(folder: Path) -> T5Tokenizer:
     Raises:
         NodeflowError: NF408, the files are missing or corrupt.
     """
-    try:
+    with understood(folder):
         if (folder / "tokenizer.json").is_file() or not (folder / _MODEL).is_file():
             tokenizer = Tokenizer.from_str(json.dumps(read_json(folder / "tokenizer.json")))
             tokenizer.no_truncation()
@@ -83,12 +84,6 @@ def read_t5_tokenizer(folder: Path) -> T5Tokenizer:
         end, pad = tokenizer.token_to_id(END), tokenizer.token_to_id(PAD)
         if end is None or pad is None:
             raise ValueError(f"it has no {END if end is None else PAD}")
-    except NodeflowError as error:
-        fault = error.faults[0]
-        raise NodeflowError("NF408", fault.what, where=fault.where, fix="download the model again") from error
-    except Exception as error:  # the library raises Exception itself
-        why = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise NodeflowError("NF408", f"the tokenizer is corrupt: {why}", where=str(folder)) from error
     return T5Tokenizer(tokenizer, end, pad)
 
 

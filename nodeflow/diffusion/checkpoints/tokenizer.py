@@ -7,7 +7,8 @@ transformers. A missing tokenizer is an error here, never an empty vocabulary.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -106,25 +107,32 @@ def taught(tokenizer: ClipTokenizer, learnt: Mapping[str, int]) -> ClipTokenizer
     return made
 
 
-def read_tokenizer(folder: Path) -> ClipTokenizer:
-    """The tokenizer in a folder: `vocab.json` and `merges.txt`, else `tokenizer.json`.
-
-    Raises:
-        NodeflowError: NF408, the files are missing or corrupt.
-    """
+@contextmanager
+def understood(folder: Path) -> Iterator[None]:
+    """Whatever goes wrong while a tokenizer's files are read is a tokenizer that is missing or corrupt: NF408."""
     try:
-        options = {**_optional(folder / "special_tokens_map.json"), **_optional(folder / "tokenizer_config.json")}
-        roles = {role: _text(options.get(role), default) for role, default in _ROLES.items()}
-        tokenizer = _tokenizer(folder, roles["unk_token"])
-        added = {**_optional(folder / "added_tokens.json"), **dict.fromkeys(roles.values())}
-        tokenizer.add_special_tokens([AddedToken(text, special=True, normalized=False) for text in added])
-        ids = {role: tokenizer.token_to_id(text) or 0 for role, text in roles.items()}
+        yield
     except NodeflowError as error:
         fault = error.faults[0]
         raise NodeflowError("NF408", fault.what, where=fault.where, fix="download the model again") from error
     except Exception as error:  # the library raises Exception itself
         why = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise NodeflowError("NF408", f"the tokenizer is corrupt: {why}", where=str(folder)) from error
+
+
+def read_tokenizer(folder: Path) -> ClipTokenizer:
+    """The tokenizer in a folder: `vocab.json` and `merges.txt`, else `tokenizer.json`.
+
+    Raises:
+        NodeflowError: NF408, the files are missing or corrupt.
+    """
+    with understood(folder):
+        options = {**_optional(folder / "special_tokens_map.json"), **_optional(folder / "tokenizer_config.json")}
+        roles = {role: _text(options.get(role), default) for role, default in _ROLES.items()}
+        tokenizer = _tokenizer(folder, roles["unk_token"])
+        added = {**_optional(folder / "added_tokens.json"), **dict.fromkeys(roles.values())}
+        tokenizer.add_special_tokens([AddedToken(text, special=True, normalized=False) for text in added])
+        ids = {role: tokenizer.token_to_id(text) or 0 for role, text in roles.items()}
     length = options.get("model_max_length", _DEFAULT_LENGTH)
     if not (isinstance(length, int) and 2 < length <= _MAX_LENGTH):
         length = _DEFAULT_LENGTH  # transformers writes 10^30 for "not said"

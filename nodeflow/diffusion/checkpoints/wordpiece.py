@@ -12,7 +12,7 @@ from nodeflow.errors import NodeflowError
 from nodeflow.values import TextEncoder
 
 from .files import read_json
-from .tokenizer import ClipTokenizer
+from .tokenizer import ClipTokenizer, understood
 
 START, END, PAD, UNKNOWN = "[CLS]", "[SEP]", "[PAD]", "[UNK]"
 
@@ -24,14 +24,8 @@ def load_wordpieces(encoder: TextEncoder) -> ClipTokenizer:
         NodeflowError: NF408, its files are missing or corrupt, or it knows more ids than the encoder.
     """
     folder = Path(encoder.tokenizer)
-    try:
+    with understood(folder):
         tokenizer = _read(folder)
-    except NodeflowError as error:
-        fault = error.faults[0]
-        raise NodeflowError("NF408", fault.what, where=fault.where, fix="download the model again") from error
-    except Exception as error:  # the library raises Exception itself
-        why = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise NodeflowError("NF408", f"the tokenizer is corrupt: {why}", where=str(folder)) from error
     ids = {token: tokenizer.token_to_id(token) for token in (START, END, PAD)}
     missing = [token for token, id in ids.items() if id is None]
     known, expected = tokenizer.get_vocab_size(), encoder.config.get("vocab_size", 30522)

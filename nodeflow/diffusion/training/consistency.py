@@ -24,7 +24,7 @@ from nodeflow.values import SchedulerConfig
 from .draws import Draw
 from .loop import Loss
 from .tasks import DenoisingTask, names
-from .teacher import Teacher
+from .teacher import Teacher, noise_space
 
 SIGMA_DATA = 0.5
 HUBER = 1e-3
@@ -49,9 +49,7 @@ class Consistency:
     def scheduler(self, own: SchedulerConfig) -> SchedulerConfig:
         """The scheduler of the student: the teacher's noise space and prediction."""
         settings = {"original_inference_steps": self.teacher_steps, "timestep_scaling": self.timestep_scaling}
-        spaces = ("beta_start", "beta_end", "beta_schedule", "num_train_timesteps", "prediction_type")
-        kept = {key: own.config[key] for key in spaces if key in own.config}
-        return SchedulerConfig({**kept, **settings, "_class_name": "LCMScheduler"})
+        return SchedulerConfig({**noise_space(own), **settings, "_class_name": "LCMScheduler"})
 
     def task(self, plain: DenoisingTask, teacher: Any) -> ConsistencyTask:
         """What a micro-batch costs."""

@@ -27,7 +27,7 @@ from nodeflow.values import SchedulerConfig
 from .draws import Draw
 from .loop import Loss
 from .tasks import DenoisingTask, names
-from .teacher import Teacher
+from .teacher import Teacher, noise_space
 
 
 @dataclass(frozen=True)
@@ -59,10 +59,8 @@ class Progressive:
 
     def scheduler(self, own: SchedulerConfig) -> SchedulerConfig:
         """The scheduler of the student: DDIM from the last timestep to the very end."""
-        spaces = ("beta_start", "beta_end", "beta_schedule", "num_train_timesteps", "prediction_type")
-        kept = {key: own.config[key] for key in spaces if key in own.config}
         walk = {"timestep_spacing": "trailing", "set_alpha_to_one": True, "clip_sample": False}
-        return SchedulerConfig({**kept, **walk, "_class_name": "DDIMScheduler"})
+        return SchedulerConfig({**noise_space(own), **walk, "_class_name": "DDIMScheduler"})
 
     def task(self, plain: DenoisingTask, teacher: Any) -> ProgressiveTask:
         """What a micro-batch costs."""

@@ -13,10 +13,17 @@ import torch
 from torch import Tensor
 
 from nodeflow.errors import NodeflowError
+from nodeflow.values import SchedulerConfig
 
 from .conditions import CachedTexts, Classes
 from .process import Tabled
 from .tasks import DenoisingTask
+
+
+def noise_space(own: SchedulerConfig) -> dict[str, Any]:
+    """What a student's scheduler keeps of its teacher's: the noise space and what is predicted."""
+    kept = ("beta_start", "beta_end", "beta_schedule", "num_train_timesteps", "prediction_type")
+    return {key: own.config[key] for key in kept if key in own.config}
 
 
 class Teacher:
