@@ -42,6 +42,7 @@ ACTIONS = (
     Action("find", "Find node…", "Edit", "Ctrl+F"),
     Action("add_node", "Add node…", "Node", "Tab", True, "add"),
     Action("edit_field", "Edit parameters", "Node", "Return", True),
+    Action("wire", "Wire…", "Node", "W", True),
     Action("bypass", "Bypass", "Node", "B", True),
     Action("mute", "Mute", "Node", "M", True),
     Action("group", "Group into a subgraph", "Node", "Ctrl+G", True),

@@ -6,6 +6,7 @@ from PySide6.QtCore import QPoint, QPointF, QRectF
 
 from ..errors import NodeflowError
 from ..graph.edits import Batch, Edit, Expose, Place
+from ..graph.graph import split
 from .after import POLICIES
 from .canvas.frame import around, free_name
 from .canvas.notes import MARK as NOTE
@@ -161,6 +162,23 @@ class NodeCommands(Front):
                 self.window.say(error.faults[0].line)
 
         self.window.ask([], done, hint=f"New name of {old.lstrip('.')}", free=True)
+
+    def wire(self) -> None:
+        """Choose a wire for the selected node from all that fit, those of its open inputs first."""
+        if self.space is None or not (names := self.space.canvas.selected()):
+            return
+        document, one = self.space.document, names[0]
+        outs = [f"{name}.{out}" for name in document.graph.nodes if (p := document.ports(name)) for out in p.outputs]
+        ins = [f"{name}.{port}" for name in document.graph.nodes if (p := document.ports(name)) for port in p.inputs]
+        taken = {f"{wire.target}.{wire.input}" for wire in document.graph.wires()}
+        pairs = [(out, into) for into in ins for out in outs if (split(out)[0] == one) != (split(into)[0] == one)]
+        fine = [pair for pair, why in zip(pairs, document.refusals(pairs), strict=True) if not why]
+        fine.sort(key=lambda pair: (pair[1] in taken, split(pair[1])[0] != one))
+        found = [Choice(f"{out} → {into}", "replaces a wire" * (into in taken), (out, into)) for out, into in fine]
+        if not found:
+            self.window.say(f"Nothing here fits a port of {one}")
+            return
+        self.window.ask(found, lambda pair: document.connect(*pair), hint=f"Wire {one}: type the names of ports")
 
     def make_output(self) -> None:
         if self.space is None:

@@ -220,6 +220,54 @@ def test_keys_alone_build_a_graph(window, hands: Hands, qtbot):
     assert document.value("empty", "height") == 0
 
 
+def test_keys_alone_lead_from_an_empty_canvas_to_a_picture(window, hands: Hands):
+    from PySide6.QtCore import Qt
+
+    window.files.open_empty()
+    document, canvas = window.current.document, window.current.canvas
+
+    def chosen(action: str, words: str) -> None:
+        hands.do(action)
+        keys(window.popup.line, words, Qt.Key.Key_Return)
+
+    def add(kind: str) -> str:
+        before = set(document.graph.nodes)
+        chosen("add_node", document.library.spec(kind).title)
+        (name,) = set(document.graph.nodes) - before
+        return name
+
+    def wire(source: str, target: str) -> None:
+        chosen("find", target.split(".")[0])
+        assert canvas.selected() == [target.split(".")[0]]
+        chosen("wire", f"{source} {target}")
+        assert (source, target) in {(f"{w.source}.{w.output}", f"{w.target}.{w.input}") for w in document.graph.wires()}
+
+    kinds = ("model/load", "text/encode", "schedule/steps", "latent/empty", "sampling/denoise", "latent/decode")
+    model, text, steps, latent, denoise, decode = (add(kind) for kind in kinds)
+    wire(f"{model}.text_encoder", f"{text}.text_encoder")
+    wire(f"{model}.scheduler", f"{steps}.default")
+    wire(f"{model}.denoiser", f"{latent}.model")
+    wire(f"{model}.denoiser", f"{denoise}.model")
+    wire(f"{text}.conditioning", f"{denoise}.positive")
+    wire(f"{steps}.schedule", f"{denoise}.schedule")
+    wire(f"{latent}.latent", f"{denoise}.latent")
+    wire(f"{model}.autoencoder", f"{decode}.autoencoder")
+    wire(f"{denoise}.latent", f"{decode}.latent")
+    chosen("find", text)
+    hands.do("edit_field")
+    keys(canvas.fields.open, "a red heart")
+    canvas.setFocus()
+    assert document.value(text, "text") == "a red heart"
+    chosen("find", denoise)
+    hands.do("edit_field")
+    keys(canvas.fields.open, "1", Qt.Key.Key_Return)
+    assert document.value(denoise, "guidance") == 1
+    chosen("find", decode)
+    hands.do("make_output")
+    hands.run()
+    assert not canvas.nodes[decode].image.isNull()
+
+
 def test_the_inspector_edits_all_that_is_selected(window, opened):
     space = window.current
     space.canvas.select(["positive", "negative"])
