@@ -7,9 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from PIL import Image, ImageDraw
+from PIL import Image
 
-from nodeflow.diffusion import latents, text
+from nodeflow import values
+from nodeflow.diffusion import imaging, latents, text
 from nodeflow.diffusion.adapters.patch import patched
 from nodeflow.diffusion.checkpoints import open_model
 from nodeflow.diffusion.checkpoints.load import load_weights
@@ -36,7 +37,7 @@ PROMPTS = (
     "airplane", "car", "locomotive", "house",
     "guitar", "balloon", "soccer ball", "crown",
 )  # fmt: skip
-COLUMNS, SIZE, LABEL = 8, 64, 14
+COLUMNS, SIZE = 8, 64
 
 
 @torch.no_grad()
@@ -67,16 +68,9 @@ def pictures(
 
 def sheet(images: torch.Tensor, prompts: tuple[str, ...]) -> Image.Image:
     """The pictures, each above its prompt."""
-    cell = (2 * SIZE, 2 * SIZE + LABEL)
-    rows = -(-len(prompts) // COLUMNS)
-    page = Image.new("RGB", (COLUMNS * cell[0], rows * cell[1]), "white")
-    pen = ImageDraw.Draw(page)
-    for i, (image, prompt) in enumerate(zip(images, prompts, strict=True)):
-        x, y = i % COLUMNS * cell[0], i // COLUMNS * cell[1]
-        array = (image.permute(1, 2, 0).clamp(0, 1) * 255).round().byte().numpy()
-        page.paste(Image.fromarray(array).resize((2 * SIZE, 2 * SIZE), Image.Resampling.LANCZOS), (x, y))
-        pen.text((x + 3, y + 2 * SIZE), prompt[:24], fill="black", font_size=9)
-    return page
+    enlarged = imaging.resize(values.Image(images), 2 * SIZE, 2 * SIZE)
+    page = imaging.contact_sheet([enlarged], COLUMNS, gap=0, labels=prompts, text=12)
+    return Image.fromarray(page.numpy()[0])
 
 
 if __name__ == "__main__":
