@@ -63,10 +63,21 @@ class Engine:
     @cached_property
     def residency(self) -> Residency:
         """Which weights are where; made when the first network is needed."""
-        from .diffusion.residency import Residency, default_budgets
+        from .diffusion.residency import Residency
 
         gc.freeze()  # torch's modules live as long as the process; walking them at each collection doubles load time
-        return Residency({**default_budgets(), self.device: self._vram} if self._vram else None)
+        return Residency(self._budgets())
+
+    def bound(self, vram: int) -> None:
+        """Another budget of weights on the device; what is over it and idle leaves at once."""
+        self._vram = vram
+        if "residency" in self.__dict__:
+            self.residency.limit(self._budgets())
+
+    def _budgets(self) -> dict[str, int]:
+        from .diffusion.residency import default_budgets
+
+        return default_budgets() | ({self.device: self._vram} if self._vram else {})
 
     def environment(
         self,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -58,19 +58,38 @@ class Found:
 
 def places() -> list[Path]:
     """The folders that are looked into, each once, those that are there."""
-    named = os.environ.get("NODEFLOW_MODEL_PATHS", "").split(os.pathsep) + _listed()
+    named = os.environ.get("NODEFLOW_MODEL_PATHS", "").split(os.pathsep) + listed()
     hub = os.environ.get("HF_HUB_CACHE") or Path(os.environ.get("HF_HOME") or "~/.cache/huggingface") / "hub"
     usual = [Path.home() / place for place in USUAL]
     every = [*folders(), Path(hub), *usual, *(Path(name) for name in named if name.strip())]
     return [path for path in dict.fromkeys(path.expanduser() for path in every) if path.is_dir()]
 
 
-def _listed() -> list[str]:
+def listed() -> list[str]:
+    """The folders that the user's list names."""
+    return [line.strip() for line in _lines() if line.strip() and not line.startswith("#")]
+
+
+def list_folders(folders: Iterable[str]) -> None:
+    """Write the user's list; its comments stay.
+
+    Raises:
+        NodeflowError: NF108, it cannot be written.
+    """
+    lines = [*(line for line in _lines() if line.startswith("#")), *dict.fromkeys(folders)]
+    _list().parent.mkdir(parents=True, exist_ok=True)
+    atomic_write(_list(), "".join(f"{line}\n" for line in lines).encode())
+
+
+def _lines() -> list[str]:
     try:
-        text = (content.data_folder() / "model-paths.txt").read_text("utf-8")
+        return _list().read_text("utf-8").splitlines()
     except OSError:
         return []
-    return [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
+
+
+def _list() -> Path:
+    return content.data_folder() / "model-paths.txt"
 
 
 def scan(hashes: bool = False) -> list[Found]:
@@ -146,6 +165,11 @@ def _stamp(path: Path) -> str:
     except OSError:
         return ""
     return f"{status.st_size} {status.st_mtime_ns}"
+
+
+def described(path: Path) -> Found:
+    """What a file or folder is, from its header; "unreadable", and why, where that cannot be told."""
+    return _described(path, _stamp(path))
 
 
 def _described(path: Path, stamp: str) -> Found:

@@ -207,6 +207,13 @@ class Residency:
             self._forget(source)
             return source.net
 
+    def limit(self, budgets: Mapping[str, int]) -> None:
+        """Other budgets from now on; what is over them and idle moves at once."""
+        with self._lock:
+            self._budgets = dict(budgets)
+            for device in {place.device for place in self._places.values()}:
+                self._make_room(device)
+
     def _make_room(self, device: str) -> None:
         """Move idle networks off a device, or out of the host, until its budget holds. The caller has `_lock`."""
         budget = self._budgets.get(device)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from PySide6.QtGui import QGuiApplication
 
 from ..errors import NodeflowError
+from ..graph.subgraphs import walked
 from .actions import ACTIONS
 from .arranging import ViewCommands
 from .grouping import GroupCommands
 from .nodes import NodeCommands
 from .popup import Choice
 from .settings_dialog import SHORTCUTS
+from .theme import category_color
 
 
 class Commands(NodeCommands, GroupCommands, ViewCommands):
@@ -92,21 +94,22 @@ class Commands(NodeCommands, GroupCommands, ViewCommands):
             self.space.canvas.select(self.space.document.graph.nodes)
 
     def find(self) -> None:
-        """Search the nodes of the graph by name, title and text."""
+        """Search the nodes of the graph and of its subgraphs by name, title and text, and go to one."""
         if self.space is None:
             return
         document, canvas = self.space.document, self.space.canvas
         found = []
-        for name, node in document.graph.nodes.items():
-            spec = document.spec(name)
+        for path, node in walked(document.root):
+            spec = document.library.spec(node.type)
+            title = spec.title if spec else node.type
             texts = " ".join(str(value) for value in node.values.values() if isinstance(value, str))
-            found.append(Choice(name, spec.title if spec else node.type, name, more=texts))
+            found.append(Choice(path, title, path, category_color(node.type.partition("/")[0]).name(), more=texts))
 
-        def go(name: str) -> None:
-            canvas.show_node(name, select=True)
+        def go(path: str) -> None:
+            canvas.show_node(document.go_to(path), select=True)
             canvas.setFocus()
 
-        self.window.ask(found, go, hint="Find a node")
+        self.window.ask(found, go, hint="Find a node, also in subgraphs")
 
     # Run
 

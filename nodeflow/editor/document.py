@@ -123,7 +123,9 @@ class Document(Structure):
         self.history.mark_saved()
         self.tell()
 
-    def add(self, kind: str, at: Spot, *, source: str = "", target: str = "") -> str:
+    def add(
+        self, kind: str, at: Spot, *, source: str = "", target: str = "", values: Mapping[str, Any] | None = None
+    ) -> str:
         """Add a node of a type, wired to the first port that fits; returns its name.
 
         Args:
@@ -131,6 +133,7 @@ class Document(Structure):
             at: Where it stands.
             source: A "node.output" to wire to it.
             target: A "node.input" to wire it to.
+            values: What its parameters are.
         """
         if kind.startswith(SAVED):
             return self.insert_saved(kind[len(SAVED) :], at)
@@ -139,7 +142,8 @@ class Document(Structure):
             raise NodeflowError("NF215", f"{self.level} would contain itself", where=kind, fix="add it outside")
         name = self.graph.free_name(kind)
         view = {"at": [round(at[0]), round(at[1])]}
-        edits: list[Edit] = [AddNode(name, Node(kind, spec.version if spec else 1)), Place(name, view)]
+        node_ = Node(kind, spec.version if spec else 1, values=dict(values or {}))
+        edits: list[Edit] = [AddNode(name, node_), Place(name, view)]
         if spec and source:
             lineage = self._wiring().lineage(source)
             if into := next((port for port in spec.inputs if fits(lineage, port.type) or port.type[0] == "~"), None):

@@ -41,7 +41,8 @@ class NodeCommands(Front):
             found = [choice for choice in found if space.document.could_take(choice.data, **ends)]
 
         def add(kind: str) -> None:
-            name = space.document.add(kind, (at.x(), at.y() - 15), **ends)
+            source, target = ends.get("source", ""), ends.get("target", "")
+            name = space.document.add(kind, (at.x(), at.y() - 15), source=source, target=target)
             space.canvas.select([name])
             space.canvas.setFocus()
 

@@ -1,4 +1,4 @@
-"""The panels at the bottom: what is wrong with the graph, what the worker printed."""
+"""The panel of what is wrong with the graph, and the line across the window that waits for an answer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QHeaderView,
     QLabel,
-    QPlainTextEdit,
     QPushButton,
     QTreeWidget,
     QTreeWidgetItem,
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 
     from ..errors import Fault
 
-LOG_LINES = 5000
 WHERE = Qt.ItemDataRole.UserRole
 
 
@@ -74,19 +72,6 @@ class Problems(QTreeWidget):
     def _go(self, item: QTreeWidgetItem) -> None:
         if item.data(0, WHERE):
             self.wanted.emit(item.data(0, WHERE))
-
-
-class Log(QPlainTextEdit):
-    """What nodes and the worker said."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.setReadOnly(True)
-        self.setMaximumBlockCount(LOG_LINES)
-        self.setAccessibleName("Log")
-
-    def add(self, text: str) -> None:
-        self.appendPlainText(text)
 
 
 class Notice(QFrame):

@@ -18,6 +18,7 @@ from .. import content
 from ..worker import Client, Died, Job, Queue
 from ..worker import messages as say
 from ..worker.client import Heard, Printed
+from .log import NODE, WORKER
 from .made import Made
 from .marks import Marks, summary
 from .timeline import Timeline
@@ -123,7 +124,8 @@ class Runs(QObject):
     summary_changed = Signal(str)
     problems_changed = Signal(object)
     job_changed = Signal(object)
-    logged = Signal(str)
+    logged = Signal(str, str)
+    """A line for the log, and who said it."""
     made = Signal(object)
     """A picture or a sound that is an output of the graph, as a `Made`."""
 
@@ -239,11 +241,11 @@ class Runs(QObject):
                     self.open()
                 self._place = (device, dtype)
             case Printed(text=text):
-                self.logged.emit(text)
+                self.logged.emit(text, WORKER)
             case say.NodeLog(job=job, node=node, text=text) if job == self.marks.job:
-                self.logged.emit(f"{node}: {text}" if node else text)
+                self.logged.emit(f"{node}: {text}" if node else text, NODE)
             case Died(cause=cause):
-                self.logged.emit(f"The worker died: {cause}. A new one was started.")
+                self.logged.emit(f"The worker died: {cause}. A new one was started.", WORKER)
                 self.open()
                 return self.marks.stop()
             case say.JobFinished(job=job, faults=faults) if job == self.marks.job:

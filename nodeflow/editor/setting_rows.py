@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
     QKeySequenceEdit,
     QLabel,
     QLineEdit,
+    QListWidget,
     QPushButton,
     QSpinBox,
     QVBoxLayout,
@@ -39,7 +40,7 @@ class Entry:
         name: The field of `Settings`.
         title: What it is called.
         about: What it does.
-        kind: "choice", "free", "number", "folder", "switch" or "font".
+        kind: "choice", "free", "number", "folder", "folders", "switch" or "font".
         options: (value, words) of a choice.
         unit: Behind a number.
         low: The least number.
@@ -70,6 +71,8 @@ SECTIONS: dict[str, tuple[Entry, ...]] = {
     "Folders": (
         Entry("models", "Models", "Where models are looked for by name, besides those that come with nodeflow.",
               "folder"),
+        Entry("more_models", "More models", "Folders of other tools that are looked into, too, with all below them; "
+              "those of ComfyUI and A1111 in your home are found anyway.", "folders"),
         Entry("outputs", "Outputs", "Where runs of unsaved graphs write, and where outputs are kept.", "folder"),
         Entry("packs", "Node packs", "Where your own node packs lie.", "folder"),
         Entry("keep", "Keep outputs", "Write the outputs of each run to the folder of outputs, with the graph inside.",
@@ -82,6 +85,8 @@ SECTIONS: dict[str, tuple[Entry, ...]] = {
         Entry("previews", "Previews", "While sampling, at most; 0 shows none.", "number", unit="a second", high=60),
     ),
     "Memory": (
+        Entry("vram_gib", "Weights on the device", "Models that are idle leave it for those that are used; "
+              "0 is four fifths of a CUDA card, and no bound elsewhere.", "number", unit="GiB", step=0.5),
         Entry("device_gib", "Results on the device", "What is over goes to memory; weights are not counted.", "number",
               unit="GiB", step=0.5),
         Entry("host_gib", "Results in memory", "What is over goes to disk.", "number", unit="GiB", step=0.5),
@@ -141,7 +146,8 @@ class Row(QWidget):
 
 def row(entry: Entry, value: Any, changed: Change) -> Row:
     """The row of a setting; `changed` is called with its name and the new value."""
-    made = {"choice": _choice, "free": _choice, "number": _number, "folder": _folder, "switch": _switch, "font": _font}
+    made = {"choice": _choice, "free": _choice, "number": _number, "folder": _folder, "switch": _switch, "font": _font,
+            "folders": _folders}  # fmt: skip
     return Row(entry.title, entry.about, made[entry.kind](entry, value, lambda new: changed(entry.name, new)))
 
 
@@ -226,6 +232,69 @@ class _Folder(QWidget):
 
 def _folder(entry: Entry, value: Any, changed: Callable[[Any], None]) -> QWidget:
     return _Folder(entry.name, value, changed)
+
+
+class _Folders(QWidget):
+    """A list of folders, with buttons that add one and take the chosen one out."""
+
+    def __init__(self, value: list[str], changed: Callable[[Any], None]) -> None:
+        super().__init__()
+        self._changed = changed
+        self.list = QListWidget()
+        self.list.setObjectName("folders")
+        self.list.setFixedHeight(84)
+        self.list.setTextElideMode(Qt.TextElideMode.ElideLeft)
+        self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.list.setAccessibleName("Folders of more models")
+        self.setFocusProxy(self.list)
+        add, take = QPushButton("Add…"), QPushButton("Remove")
+        buttons = QHBoxLayout()
+        buttons.setSpacing(6)
+        buttons.addWidget(add)
+        buttons.addWidget(take)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(6)
+        layout.addWidget(self.list)
+        layout.addLayout(buttons)
+        self._show(value)
+        add.clicked.connect(self._browse)
+        take.clicked.connect(self._take)
+
+    @property
+    def folders(self) -> list[str]:
+        return [self.list.item(row).text() for row in range(self.list.count())]
+
+    def add(self, path: str) -> None:
+        """Put a folder at the end of the list."""
+        if path and path not in self.folders:
+            self._change([*self.folders, path])
+
+    def _change(self, folders: list[str]) -> None:
+        self._show(folders)
+        self._changed(folders)
+
+    def _show(self, folders: list[str]) -> None:
+        self.list.clear()
+        for folder in folders:
+            self.list.addItem(folder)
+            self.list.item(self.list.count() - 1).setToolTip(folder)
+
+    def _browse(self) -> None:
+        dialog = QFileDialog(self.window(), "Folder of models")
+        dialog.setFileMode(QFileDialog.FileMode.Directory)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.fileSelected.connect(self.add)
+        dialog.open()
+
+    def _take(self) -> None:
+        chosen = self.list.currentRow()
+        if chosen >= 0:
+            self._change([folder for row, folder in enumerate(self.folders) if row != chosen])
+
+
+def _folders(entry: Entry, value: Any, changed: Callable[[Any], None]) -> QWidget:
+    return _Folders(value, changed)
 
 
 class Keys(QWidget):

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from .. import content
+from .. import content, shelf
 from ..atomic import atomic_write
 from ..errors import Fault, NodeflowError
 from ..worker import messages as say
@@ -41,6 +41,7 @@ class Settings(msgspec.Struct):
         packs: The folder of node packs.
         device: Where networks run.
         dtype: Their number format.
+        vram_gib: Budget of weights on the device; 0 = four fifths of a CUDA card, no bound elsewhere.
         host_gib: Budget of results in memory.
         device_gib: Budget of results on the device.
         disk_gib: Budget of results on disk.
@@ -61,6 +62,7 @@ class Settings(msgspec.Struct):
     packs: str = ""
     device: Annotated[str, msgspec.Meta(min_length=1)] = "auto"
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
+    vram_gib: Gib = 0.0
     host_gib: Gib = 2.0
     device_gib: Gib = 2.0
     disk_gib: Gib = 10.0
@@ -92,6 +94,8 @@ class Settings(msgspec.Struct):
             setattr(self, name, msgspec.convert(value, _TYPES[name]))
         except msgspec.ValidationError as error:
             return str(error)[:1].lower() + str(error)[1:]
+        except NodeflowError as error:
+            return error.faults[0].line
         return ""
 
     def save(self) -> None:
@@ -106,6 +110,15 @@ class Settings(msgspec.Struct):
         self.recent = [path, *(each for each in self.recent if each != path)][:RECENT]
         self.opened_at = {each: self.opened_at.get(each, 0.0) for each in self.recent} | {path: time.time()}
         self.save()
+
+    @property
+    def more_models(self) -> list[str]:
+        """Folders of other tools where models are looked for, too; the command line has them from the same file."""
+        return shelf.listed()
+
+    @more_models.setter
+    def more_models(self, folders: list[str]) -> None:
+        shelf.list_folders(folders)
 
     @property
     def look(self) -> Look:
@@ -133,6 +146,7 @@ class Settings(msgspec.Struct):
         return say.Setup(
             device=self.device,
             dtype=self.dtype,
+            vram=int(self.vram_gib * GIB),
             device_bytes=int(self.device_gib * GIB),
             host_bytes=int(self.host_gib * GIB),
             disk_bytes=int(self.disk_gib * GIB),
@@ -141,7 +155,7 @@ class Settings(msgspec.Struct):
         )
 
 
-_TYPES = {field.name: field.type for field in msgspec.structs.fields(Settings)}
+_TYPES = {field.name: field.type for field in msgspec.structs.fields(Settings)} | {"more_models": list[str]}
 _HERE = {name: os.environ[content.variable(name)] for name in FOLDERS if content.variable(name) in os.environ}
 """Folders that the environment names: they hold where the settings name none."""
 

@@ -29,8 +29,9 @@ from .actions import ACTIONS, Action
 from .background import Background
 from .gallery import Gallery
 from .jobs import Jobs
+from .log import Log
 from .palette import Palette
-from .panels import Log, Notice, Problems
+from .panels import Notice, Problems
 from .settings import Settings
 from .timeline_view import TimelineView
 from .welcome import Welcome

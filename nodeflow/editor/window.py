@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
-from PySide6.QtGui import QCloseEvent
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QApplication, QMenu
 
 from ..graph import Graph
@@ -15,6 +15,7 @@ from . import theme
 from .actions import ACTIONS
 from .after import next_seeds
 from .commands import Commands
+from .dropping import dropped_files
 from .files import Files
 from .guard import guarded
 from .packs import Packs
@@ -57,6 +58,7 @@ class Window(Shell):
         self.viewing = Viewing(self, self.background)
         self.queueing = Queueing(self)
         self._had_space = False
+        self.setAcceptDrops(True)
         self.tabs.currentChanged.connect(lambda _: self.refresh())
         self.tabs.tabCloseRequested.connect(self.files.close_tab)
         self.welcome.template_wanted.connect(lambda path: self.files.open_path(path, template=True))
@@ -263,16 +265,22 @@ class Window(Shell):
             menu.addAction(self.actions_[each]) if each else menu.addSeparator()
         menu.popup(at)
 
-    def _dropped(self, at: QPointF, kind: str, payload: str) -> None:
-        """Something was dropped on the canvas: a node type, or a file."""
-        if self.current is None:
-            return
-        if kind == "type":
-            self.current.canvas.select([self.current.document.add(payload, (at.x(), at.y()))])
-        else:
-            from .dropping import dropped_file
+    def _dropped(self, at: QPointF, kind: str, payload: list[str]) -> None:
+        """Something was dropped on the canvas: a node type, or files."""
+        if kind == "files":
+            dropped_files(self, payload, (at.x(), at.y()))
+        elif self.current is not None:
+            self.current.canvas.select([self.current.document.add(payload[0], (at.x(), at.y()))])
 
-            dropped_file(self, payload, (at.x(), at.y()))
+    @guarded
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        event.setAccepted(event.mimeData().hasUrls())
+
+    @guarded
+    def dropEvent(self, event: QDropEvent) -> None:
+        """Files may be dropped anywhere: on the first page, on a panel."""
+        event.acceptProposedAction()
+        dropped_files(self, [url.toLocalFile() for url in event.mimeData().urls() if url.isLocalFile()])
 
     @guarded
     def changeEvent(self, event: QEvent) -> None:

@@ -68,6 +68,19 @@ def levels(graph: Graph) -> Iterator[tuple[str, Graph]]:
     yield from graph.graphs.items()
 
 
+def walked(graph: Graph) -> Iterator[tuple[str, Node]]:
+    """All nodes as runs name them, each before those inside of it: "a", "a / b", …; no subgraph inside of itself."""
+
+    def inside(level: Graph, path: str, above: tuple[str, ...]) -> Iterator[tuple[str, Node]]:
+        for name, node in level.nodes.items():
+            yield path + name, node
+            inner = subgraph_of(graph, node)
+            if inner is not None and node.type not in above:
+                yield from inside(inner, f"{path}{name}{SEPARATOR}", (*above, node.type))
+
+    return inside(graph, "", ())
+
+
 def instances(graph: Graph, name: str) -> list[tuple[str, str]]:
     """(level, node) for each node that stands for a subgraph."""
     kind = PREFIX + name

@@ -61,6 +61,7 @@ class Setup(Message, frozen=True):
     Args:
         device: "auto", "cpu", "cuda:1", …
         dtype: "auto", "float32", …
+        vram: Bytes of weights on the device at once; 0 = as an `Engine` has it.
         device_bytes: Budget of results on the device.
         host_bytes: Budget of results in memory.
         disk_bytes: Budget of results on disk.
@@ -70,6 +71,7 @@ class Setup(Message, frozen=True):
 
     device: str = "auto"
     dtype: str = "auto"
+    vram: int = 0
     device_bytes: int = 2 * GIB
     host_bytes: int = 2 * GIB
     disk_bytes: int = 10 * GIB

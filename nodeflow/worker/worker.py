@@ -92,6 +92,7 @@ class Worker:
         self._engine.results.resize(command.device_bytes, command.host_bytes, command.disk_bytes)
         try:
             self._engine.device, self._engine.dtype = resolve(command.device, command.dtype)
+            self._engine.bound(command.vram)
             self._ready()
         except NodeflowError as error:
             self._ready(error.faults[0])

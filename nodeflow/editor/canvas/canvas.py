@@ -40,8 +40,8 @@ class Canvas(Projection):
     picture_wanted = Signal(str)
     sound_wanted = Signal(str, float)
     """The sound of a node is to be heard from there on (0..1); -1: played, or stopped."""
-    dropped = Signal(QPointF, str, str)
-    """Something was dropped there: ("type", a node type's id) or ("file", a path)."""
+    dropped = Signal(QPointF, str, list)
+    """Something was dropped there: ("type", [a node type's id]) or ("files", their paths)."""
     said = Signal(str)
     words_wanted = Signal(str)
     """The title of a frame, or the text of a note, is to be written."""
@@ -256,9 +256,8 @@ class Canvas(Projection):
     def dropEvent(self, event: Any) -> None:
         at, data = self.mapToScene(event.position().toPoint()), event.mimeData()
         if data.hasFormat(MIME):
-            self.dropped.emit(at, "type", bytes(data.data(MIME).data()).decode())
-        for url in data.urls():
-            if url.isLocalFile():
-                self.dropped.emit(at, "file", url.toLocalFile())
+            self.dropped.emit(at, "type", [bytes(data.data(MIME).data()).decode()])
+        if files := [url.toLocalFile() for url in data.urls() if url.isLocalFile()]:
+            self.dropped.emit(at, "files", files)
         event.acceptProposedAction()
         self.setFocus()
