@@ -106,6 +106,21 @@ def test_the_longest_unused_leaves_first(shelf):
     assert [name for name, _ in shelf.loaded] == ["a", "b", "c", "b"]
 
 
+def test_a_smaller_budget_counts_at_once(shelf):
+    room = Residency({"cpu": 3 * SIZE}, shelf, lambda *_: SIZE)
+    for name in "abc":
+        with room.weights(handle(name), "cpu"):
+            pass
+    with room.weights(handle("a"), "cpu"):
+        room.limit({"cpu": SIZE})
+        assert [place.identity[0] for place in room._places.values()] == [handle("a").digest]
+    room.limit({})
+    for name in "abc":
+        with room.weights(handle(name), "cpu"):
+            pass
+    assert len(room._places) == 3
+
+
 def test_what_is_borrowed_stays_even_over_the_budget(shelf):
     lender = make(shelf, cpu=SIZE)
     with lender.weights(handle("a")) as a, lender.weights(handle("b")):

@@ -158,3 +158,23 @@ def test_folders_hold_for_this_process_and_the_worker(window, tmp_path, monkeypa
     window.settings.set("models", "")
     window.apply_settings()
     assert content.user_folder("models") == at_first
+
+
+def test_weights_have_a_budget_and_more_folders_are_looked_into(window, tmp_path, monkeypatch):
+    from nodeflow import content, shelf
+
+    monkeypatch.setenv("NODEFLOW_DATA", str(tmp_path / "data"))
+    other, comment = tmp_path / "other tool", "# by hand\n"
+    other.mkdir()
+    (tmp_path / "data").mkdir()
+    (content.data_folder() / "model-paths.txt").write_text(comment)
+    dialog = window.show_settings("Folders")
+    folders = dialog.rows["Folders"]["more_models"].control
+    folders.add(str(other))
+    assert other in shelf.places() and (content.data_folder() / "model-paths.txt").read_text() == f"{comment}{other}\n"
+    folders.list.setCurrentRow(0)
+    folders._take()
+    assert other not in shelf.places() and window.settings.more_models == []
+    dialog.rows["Memory"]["vram_gib"].control.setValue(6.5)
+    assert window.settings.setup.vram == 6.5 * 2**30
+    dialog.close()

@@ -114,7 +114,7 @@ def test_packs_are_used_again_without_a_restart(window, opened, hands: Hands, qt
     pack.write_text("import nothing_of_that_name\n")
     qtbot.waitUntil(lambda: window.library.spec("mine/double") is None, timeout=20_000)
     assert not window.current.canvas.nodes[name].face.known and len(window.library.ids()) == before
-    lines = [line for line in window.log.toPlainText().splitlines() if "mine" in line]
+    lines = [line for line in window.log.text.toPlainText().splitlines() if "mine" in line]
     assert len(lines) == 1 and lines[0].startswith("NF301") and "nothing_of_that_name" in lines[0]
     assert "nothing_of_that_name" in window.notice.text.text()
     pack.write_text(PACK.format(factor=3).replace("Twice a number", "Thrice a number"))
@@ -207,3 +207,41 @@ def test_a_latent_of_an_unknown_space_shows_its_components_and_says_so():
     assert (shown[0].std(0) < 1e-5).all()
     space = LatentSpace("of nobody", channels=16, factor=8)
     assert preview(Latent(data[None], space)).note == COMPONENTS
+
+
+def test_a_node_inside_is_found_and_gone_to(window, opened, hands: Hands, qtbot):
+    from PySide6.QtCore import Qt
+    from PySide6.QtTest import QTest
+
+    space = window.current
+    space.document.group(["denoise", "schedule"], "Sampler")
+    hands.do("find")
+    QTest.keyClicks(window.popup.line, "sampler / denoise")
+    QTest.keyClick(window.popup.line, Qt.Key.Key_Return)
+    assert space.document.inside == ("Sampler",) and space.canvas.selected() == ["denoise"]
+    hands.do("find")
+    QTest.keyClicks(window.popup.line, "red heart")
+    QTest.keyClick(window.popup.line, Qt.Key.Key_Return)
+    assert space.document.inside == () and space.canvas.selected() == ["positive"]
+
+
+def test_the_log_is_filtered_by_source_and_words(window, opened, qtbot):
+    from PySide6.QtTest import QTest
+
+    from nodeflow.editor.log import NODE, WORKER
+
+    log = window.log
+    log.clear()
+    log.add("denoise: step 1 of 4", NODE)
+    log.add("a warning of a library\nin two lines", WORKER)
+    assert log.text.toPlainText().count("\n") == 2 and log.count.text() == "3"
+    QTest.keyClicks(log.line, "WARN library")
+    assert log.text.toPlainText().endswith("a warning of a library") and log.count.text() == "1 of 3"
+    assert {mark.cursor.selectedText() for mark in log.text.extraSelections()} == {"warn", "library"}
+    log.add("no warning", WORKER)
+    log.add("the library says: another warning", NODE)
+    assert log.count.text() == "2 of 5" and log.text.blockCount() == 2
+    log.line.clear()
+    log.sources.setCurrentIndex(log.sources.findData(NODE))
+    log.sources.activated.emit(1)
+    assert log.text.toPlainText().splitlines()[0].endswith("step 1 of 4") and log.text.blockCount() == 2

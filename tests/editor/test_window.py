@@ -332,7 +332,7 @@ def test_a_fault_in_a_handler_is_told_and_the_window_goes_on(window, opened, han
     monkeypatch.setattr("sys.excepthook", None)
     guard.tell_window(window)
     guard.guarded(lambda: 1 / 0)()
-    assert "ZeroDivisionError" in window.log.toPlainText() and "fault" in window.statusBar().currentMessage()
+    assert "ZeroDivisionError" in window.log.text.toPlainText() and "fault" in window.statusBar().currentMessage()
     hands.do("select_all")
     assert len(window.current.canvas.selected()) == 7
 
