@@ -110,6 +110,6 @@ def label(number: Annotated[int, Range(0, 100_000)] = 0) -> Conditioning:
         number: Of the class; of folders in alphabetical order, from 0. One more than the last is any class, which is
             what to steer away from.
     """
-    from nodeflow.diffusion.training.painting import labelled
+    from nodeflow.diffusion.training.conditions import labelled
 
     return labelled([number])

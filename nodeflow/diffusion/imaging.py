@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import torch
@@ -55,10 +55,20 @@ def fit(image: Image, width: int, height: int, how: Literal["cover", "contain", 
     _bounded(width, height)
     if how == "stretch":
         return resize(image, width, height)
-    pick = max if how == "cover" else min
-    scale = pick(width / image.size[0], height / image.size[1])
-    inner = resize(image, max(1, round(image.size[0] * scale)), max(1, round(image.size[1] * scale)))
+    inner = resize(image, *_inner(image.size, (width, height), max if how == "cover" else min))
     return canvas(inner, width, height, "center", color)[0]
+
+
+def cut_off(size: tuple[int, int], width: int, height: int) -> tuple[int, int]:
+    """What `fit` cuts off at the left and above of a picture of `size` (width, height) that covers width × height."""
+    left, top = _offset(_inner(size, (width, height), max), (width, height), "center")
+    return -left, -top
+
+
+def _inner(size: tuple[int, int], room: tuple[int, int], pick: Callable[[float, float], float]) -> tuple[int, int]:
+    """Width and height of a picture scaled to cover a room (max), or to lie in it (min)."""
+    scale = pick(room[0] / size[0], room[1] / size[1])
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
 def canvas(image: Image, width: int, height: int, anchor: Anchor, color: str) -> tuple[Image, Mask]:

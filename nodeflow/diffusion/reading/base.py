@@ -23,6 +23,7 @@ class Prompts:
     Args:
         texts: One prompt a sample.
         others: What the encoders after the first read instead; none = the same.
+        windows: Of 77 tokens that CLIP reads at most, the rest left off; None = all.
         weighting: The dialect of the prompts.
         skip: Layers to leave out at the end of an encoder, besides those that the family leaves out anyway.
         empty: What an empty prompt becomes: "zeros", what the encoder says of an empty "text", or "auto", what the
@@ -34,6 +35,7 @@ class Prompts:
     skip: int = 0
     empty: Empty = "auto"
     others: Sequence[str] = ()
+    windows: int | None = None
 
     def said(self, encoder: int) -> Sequence[str]:
         """What the encoder of this number, from 0, reads."""

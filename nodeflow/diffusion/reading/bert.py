@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ...values import Conditioning, TextEncoder
 from ..checkpoints.wordpiece import load_wordpieces
 from ..text import encode
@@ -12,4 +14,5 @@ def bert(encoder: TextEncoder, prompts: Prompts, borrow: Borrow) -> Conditioning
     """States [B, 77 n, D]; raises as `text.encode`."""
     tokenizer = load_wordpieces(encoder)
     with borrow(encoder) as net:
-        return encode(prompts.texts, tokenizer, net, weighting=prompts.weighting, skip=prompts.skip)
+        how: dict[str, Any] = {"weighting": prompts.weighting, "skip": prompts.skip, "windows": prompts.windows}
+        return encode(prompts.texts, tokenizer, net, **how)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ...values import Conditioning, TextEncoder
 from ..checkpoints.tokenizer import load_tokenizer
 from ..text import encode
@@ -12,4 +14,5 @@ def clip(encoder: TextEncoder, prompts: Prompts, borrow: Borrow) -> Conditioning
     """States [B, 77 n, D], and the pooled state [B, D']; raises as `text.encode`."""
     tokenizer = load_tokenizer(encoder)
     with borrow(encoder) as net:
-        return encode(prompts.texts, tokenizer, net, weighting=prompts.weighting, skip=prompts.skip)
+        how: dict[str, Any] = {"weighting": prompts.weighting, "skip": prompts.skip, "windows": prompts.windows}
+        return encode(prompts.texts, tokenizer, net, **how)

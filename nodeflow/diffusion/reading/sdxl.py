@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
 
@@ -28,7 +29,7 @@ def side_by_side(encoders: Sequence[TextEncoder], prompts: Prompts, borrow: Borr
     """The last states but one of several CLIP text encoders, as many windows of each; raises as `text.encode`."""
     tokenizers = [load_tokenizer(one) for one in encoders]
     least = max(
-        len(read(text, tokenizer, prompts.weighting))
+        len(read(text, tokenizer, prompts.weighting)[: prompts.windows])
         for number, tokenizer in enumerate(tokenizers)
         for text in prompts.said(number)
     )
@@ -48,8 +49,8 @@ def _before_last(
     encoder: TextEncoder, tokenizer: Tokenizer, texts: Sequence[str], how: Prompts, borrow: Borrow, least: int = 1
 ) -> Conditioning:
     with borrow(encoder) as net:
-        skip = 1 + how.skip
-        return encode(texts, tokenizer, net, weighting=how.weighting, skip=skip, normalised=False, least=least)
+        part: dict[str, Any] = {"skip": 1 + how.skip, "normalised": False, "windows": how.windows, "least": least}
+        return encode(texts, tokenizer, net, weighting=how.weighting, **part)
 
 
 def _silent(said: Conditioning, encoder: TextEncoder, prompts: Prompts) -> Conditioning:

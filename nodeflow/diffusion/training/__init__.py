@@ -5,8 +5,9 @@
     the loop      draws (all randomness), optimisers and ema (how weights follow), loop, state (its file), peers
                   (several processes)
     data          folder (what is there, without torch), buckets (shapes and order), material and clips (clean samples
-                  of pictures and of sounds), conditions (what is said of them), store (what is encoded once), prior
-                  (what must not be forgotten), bpe (a tokenizer of one's own)
+                  of pictures and of sounds), conditions (what is said of them), completing (what networks are told
+                  besides), store (what is encoded once), prior (what must not be forgotten), bpe (a tokenizer of
+                  one's own)
     trainings     tasks (what a micro-batch costs), lessons (networks and data made ready), painting (pictures on the
                   way), course (folder, states, reports), curve
     recipes       recipes (whole denoisers; LoRA on lowrank), coding (autoencoders), concepts (words), distillation

@@ -6,7 +6,7 @@ it lead the denoiser to the pictures.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from nodeflow.errors import NodeflowError
 from nodeflow.training import Objective
-from nodeflow.values import TextEncoder
+from nodeflow.values import Conditioning, TextEncoder
 
 from .. import text
 from ..adapters.embedding import FILE_NAME, grow
@@ -26,7 +26,7 @@ from ..checkpoints.tokenizer import load_tokenizer, taught
 from ..schedulers import from_config
 from . import lessons
 from .buckets import Order
-from .conditions import TrainedTexts, drop
+from .conditions import TrainedTexts
 from .course import Course, Result
 from .folder import scan
 from .lessons import Base, Plan
@@ -71,9 +71,9 @@ class SpokenOf(TrainedTexts):
     ) -> None:
         super().__init__([sentence.replace("{}", token) for sentence in sentences], tokenizer, encoder, dropout)
 
-    def __call__(self, chosen: Sequence[int], generator: torch.Generator) -> Mapping[str, Tensor]:
+    def __call__(self, chosen: Sequence[int], generator: torch.Generator) -> Conditioning:
         said = torch.randint(len(self.captions), (len(chosen),), generator=generator).tolist()
-        return {"encoder_hidden_states": self.states(drop([self.captions[i] for i in said], self.dropout, generator))}
+        return super().__call__(said, generator)
 
 
 class Learnt(NamedTuple):
@@ -98,12 +98,14 @@ def learn_word(
         wanted: What to draw with it; by default sentences with the word.
 
     Raises:
-        NodeflowError: NF203, the model has no text encoder; NF205, nothing is said of what it is like; NF408, the
-            tokenizer has such a word already; and as scanning, loading and training raise.
+        NodeflowError: NF203, the model has no text encoder; NF404, it reads otherwise than with one CLIP; NF205,
+            nothing is said of what it is like; NF408, the tokenizer has such a word already; and as scanning, loading
+            and training raise.
     """
     encoder_handle = base.text_encoder
     if encoder_handle is None:
         raise NodeflowError("NF203", "a word needs a model that reads texts", where="text_encoder")
+    lessons.require_one_reader(encoder_handle, "a word can be learnt")
     place = course.place("word", objective, *base.decides, vars(word), *plan.decides)
     found = course.done(place, plan.steps)
     if found is None:

@@ -6,32 +6,41 @@ and what nobody asked for, which is what guidance needs (Ho & Salimans 2022, arX
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from nodeflow.errors import NodeflowError
-from nodeflow.values import TextEncoder
+from nodeflow.values import Conditioning, TextEncoder
 
 from .. import text
+from ..reading import Borrow, Prompts, conditioning
 from .material import Count
 from .store import Store
 
 
 class Conditions(Protocol):
-    """Keyword arguments of a network by the numbers of the pictures."""
+    """What a network is told of files by their numbers, and what it would be told where nothing is said."""
 
-    def __call__(self, chosen: Sequence[int], generator: torch.Generator) -> Mapping[str, Tensor]:
-        """What the network is told of these pictures; tensors of batch B on the network's device."""
+    def __call__(self, chosen: Sequence[int], generator: torch.Generator) -> Conditioning | None:
+        """What the network is told of these files; tensors of batch B on the CPU, or where they have gradients."""
+
+    def nothing(self, told: Conditioning) -> Conditioning:
+        """The same as `told`, had nothing been said."""
 
 
 class Nothing:
     """For networks that paint what they like."""
 
-    def __call__(self, chosen: Sequence[int], generator: torch.Generator) -> Mapping[str, Tensor]:
-        return {}
+    def __call__(self, chosen: Sequence[int], generator: torch.Generator) -> Conditioning | None:
+        return None
+
+    def nothing(self, told: Conditioning) -> Conditioning:
+        return told
 
 
 class Classes:
@@ -47,58 +56,73 @@ class Classes:
     """
 
     def __init__(self, labels: Sequence[int], net: Any, dropout: float) -> None:
-        self.labels, self.dropout, self.net = torch.tensor(labels), dropout, net
+        self.labels, self.dropout = torch.tensor(labels), dropout
         self.any = net.config["num_class_embeds"] - 1
         if min(labels) < 0 or max(labels) >= self.any:
             what = f"the pictures have {max(labels) + 1} classes, the network {self.any} and one for none"
             raise NodeflowError("NF404", what, where="model", fix="make a network with one class more than folders")
 
-    def __call__(self, chosen: Sequence[int], generator: torch.Generator) -> Mapping[str, Tensor]:
+    def __call__(self, chosen: Sequence[int], generator: torch.Generator) -> Conditioning:
         dropped = torch.rand(len(chosen), generator=generator) < self.dropout
-        labels = torch.where(dropped, self.any, self.labels[list(chosen)])
-        return {"class_labels": labels.to(next(self.net.parameters()).device)}
+        return labelled(torch.where(dropped, self.any, self.labels[list(chosen)]).tolist())
 
-    def nothing(self, count: int) -> Mapping[str, Tensor]:
-        """What the network is told where nothing is said, of a batch of `count`."""
-        return {"class_labels": torch.full((count,), self.any, device=next(self.net.parameters()).device)}
+    def nothing(self, told: Conditioning) -> Conditioning:
+        return labelled([self.any] * len(told.states))
 
 
 class CachedTexts:
-    """Text states of an encoder that is not trained: computed once for each caption, and kept.
+    """What a model's text encoders say, where they are not trained: computed once for each caption, and kept.
+
+    It is what the model's denoiser is told in sampling: the states of a caption's first window, pooled texts where
+    the family has them; without weights in brackets.
 
     Args:
-        captions: Of each picture.
-        handle: The text encoder.
+        captions: Of each file.
+        handle: The text encoder, with those beside it.
         store: Where states are kept.
-        device: Where the denoiser is.
         dropout: How often the empty caption is said instead.
     """
 
-    def __init__(
-        self, captions: Sequence[str], handle: TextEncoder, store: Store, device: str, dropout: float = 0.0
-    ) -> None:
-        self.captions, self.handle, self.store = captions, handle, store
-        self.device, self.dropout = device, dropout
+    def __init__(self, captions: Sequence[str], handle: TextEncoder, store: Store, dropout: float = 0.0) -> None:
+        self.captions, self.handle, self.store, self.dropout = captions, handle, store, dropout
 
-    def prepare(self, tokenizer: text.Tokenizer, encoder: Any, count: Count) -> None:
-        """Encode every caption that is not kept yet."""
+    def prepare(self, borrow: Borrow, count: Count) -> None:
+        """Encode every caption that is not kept yet.
+
+        Args:
+            borrow: Lends the text encoders' networks.
+            count: Told how many are done.
+
+        Raises:
+            NodeflowError: As the readings raise.
+        """
         wanted = list(dict.fromkeys(["", *self.captions]))
         for done, caption in enumerate(wanted):
-            self.store.get(self._key(caption), lambda said=caption: encoded(said, tokenizer, encoder))  # type: ignore[misc]
+            self.store.get(self._key(caption), partial(self._encoded, caption, borrow))
             count(done + 1, len(wanted))
 
-    def __call__(self, chosen: Sequence[int], generator: torch.Generator) -> Mapping[str, Tensor]:
-        said = drop([self.captions[i] for i in chosen], self.dropout, generator)
-        states = [self.store.get(self._key(caption), _never)["states"] for caption in said]
-        return {"encoder_hidden_states": torch.stack(states).to(self.device)}
+    def __call__(self, chosen: Sequence[int], generator: torch.Generator) -> Conditioning:
+        return self._said(drop([self.captions[i] for i in chosen], self.dropout, generator))
 
-    def nothing(self, count: int) -> Mapping[str, Tensor]:
-        """What the network is told where nothing is said, of a batch of `count`."""
-        states = self.store.get(self._key(""), _never)["states"]
-        return {"encoder_hidden_states": states.expand(count, -1, -1).to(self.device)}
+    def nothing(self, told: Conditioning) -> Conditioning:
+        silent = self._said([""] * len(told.states))
+        return replace(silent, more={**told.more, **silent.more})
+
+    def _said(self, captions: Sequence[str]) -> Conditioning:
+        kept = [self.store.get(self._key(caption), _never) for caption in captions]
+        whole = {name: torch.stack([one[name] for one in kept]) for name in kept[0]}
+        return Conditioning(whole.pop("states"), whole.pop("pooled", None), more=whole)
+
+    def _encoded(self, caption: str, borrow: Borrow) -> dict[str, Tensor]:
+        """{"states": [T, D], "pooled": [D'], …} float32, without those that the family has not."""
+        said = conditioning(self.handle, first_window([caption]), borrow)
+        own = {"states": said.states, **({} if said.pooled is None else {"pooled": said.pooled}), **said.more}
+        return {name: tensor[0].cpu() for name, tensor in own.items()}
 
     def _key(self, caption: str) -> str:
-        return Store.key("text", self.handle.digest, self.handle.dtype, repr(self.handle.patches), caption)
+        one = self.handle
+        parts = [(own.digest, own.dtype, repr(own.patches)) for own in one.all]
+        return Store.key("text", one.reading, repr(sorted(one.options.items())), repr(parts), caption)
 
 
 class TrainedTexts:
@@ -116,9 +140,11 @@ class TrainedTexts:
     ) -> None:
         self.captions, self.tokenizer, self.encoder, self.dropout = captions, tokenizer, encoder, dropout
 
-    def __call__(self, chosen: Sequence[int], generator: torch.Generator) -> Mapping[str, Tensor]:
-        said = drop([self.captions[i] for i in chosen], self.dropout, generator)
-        return {"encoder_hidden_states": self.states(said)}
+    def __call__(self, chosen: Sequence[int], generator: torch.Generator) -> Conditioning:
+        return Conditioning(self.states(drop([self.captions[i] for i in chosen], self.dropout, generator)))
+
+    def nothing(self, told: Conditioning) -> Conditioning:
+        return replace(told, states=self.states([""] * len(told.states)))
 
     def states(self, captions: Sequence[str]) -> Tensor:
         """[B, T, D], with gradients."""
@@ -140,11 +166,14 @@ def token_ids(caption: str, tokenizer: text.Tokenizer) -> Tensor:
     return torch.tensor([tokenizer.bos_token_id, *ids, tokenizer.eos_token_id, *padding])
 
 
-@torch.no_grad()
-def encoded(caption: str, tokenizer: text.Tokenizer, encoder: Any) -> dict[str, Tensor]:
-    """The states of a caption's first window, without weights in brackets, {"states": [T, D]} float32."""
-    said = text.encode([caption], tokenizer, encoder, weighting="none", windows=1)
-    return {"states": said.states[0]}
+def first_window(captions: Sequence[str]) -> Prompts:
+    """Captions as training reads them: one window each, brackets being text."""
+    return Prompts(captions, "none", windows=1)
+
+
+def labelled(labels: Sequence[int]) -> Conditioning:
+    """Classes as a conditioning, one a sample."""
+    return Conditioning(torch.zeros(len(labels), 0, 0), labels=torch.tensor(labels))
 
 
 def _never() -> dict[str, Tensor]:

@@ -12,14 +12,13 @@ built in; the student is sampled without, by `LCMScheduler` in 1 to 8 steps.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from nodeflow.values import SchedulerConfig
+from nodeflow.values import Conditioning, SchedulerConfig
 
 from .draws import Draw
 from .loop import Loss
@@ -77,7 +76,7 @@ class ConsistencyTask:
         t = self.stride * torch.randint(1, self.how.teacher_steps + 1, (len(chosen),), generator=generator) - 1
         t = t.to(device)
         s = (t - self.stride).clamp_min(0)
-        told = task.conditions(chosen, generator)
+        told = task.told(chosen, generator)
         x_t = loss.noisy(x0, loss.noise(x0, generator), t)
         estimate = self.jump(x_t, t, told)
         with torch.no_grad():
@@ -85,9 +84,9 @@ class ConsistencyTask:
         distance = ((estimate.float() - target.float()) ** 2 + HUBER**2).sqrt() - HUBER
         return Loss(distance.mean(), names(task.material, chosen))
 
-    def jump(self, x: Tensor, t: Tensor, told: Mapping[str, Tensor]) -> Tensor:
+    def jump(self, x: Tensor, t: Tensor, told: Conditioning | None) -> Tensor:
         """f_θ(x, t), [B, C, H, W]: x itself at t = 0, x̂₀ far from there."""
-        x0, _ = self.plain.loss.clean(self.plain.net(x, t, **told), x, t)
+        x0, _ = self.plain.loss.clean(self.plain.ask(x, t, told), x, t)
         tau2 = (self.how.timestep_scaling * t.float().view(-1, 1, 1, 1)) ** 2
         c_skip, c_out = SIGMA_DATA**2 / (tau2 + SIGMA_DATA**2), (tau2 / (tau2 + SIGMA_DATA**2)).sqrt()
         return c_skip * x + c_out * x0

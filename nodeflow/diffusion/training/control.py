@@ -7,7 +7,7 @@ denoiser's own (equation 5).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,12 +17,14 @@ from torch import Tensor, nn
 
 from nodeflow.errors import NodeflowError
 from nodeflow.training import Objective
-from nodeflow.values import Control, ControlNetwork, Denoiser
+from nodeflow.values import Conditioning, Control, ControlNetwork, Denoiser
 
+from ..calling import Question, asked
+from ..calling.unet import said
 from ..checkpoints.load import load_weights
 from ..checkpoints.save import save_network, saved_handle
 from ..models.controlnet import ControlNetConfig
-from .conditions import Conditions
+from ..models.perturbation import Hand
 from .course import Course, Result
 from .folder import Item, pictures
 from .fresh import written
@@ -33,9 +35,11 @@ from .painting import Wanted, painter
 from .pairing import paired
 from .recipes import part
 from .store import Store
-from .tasks import DenoisingTask, checkpoint_activations
+from .tasks import Complete, DenoisingTask, checkpoint_activations
 
 KIND = "ControlNetModel"
+PICTURE = "control"
+"""The name of the control picture in what a network is told."""
 
 
 def control_config(denoiser: Denoiser) -> dict[str, Any]:
@@ -86,34 +90,39 @@ class Steered(nn.Module):
         super().__init__()
         self.net, self.unet = net, unet
 
-    def forward(self, x: Tensor, t: Tensor, *, controlnet_cond: Tensor, **told: Any) -> Tensor:
-        """Noisy latent [B, C, H, W] and picture [B, 3, f H, f W], 0..1 -> prediction [B, C, H, W]."""
-        down, mid = self.net(x, t, controlnet_cond=controlnet_cond, **told)
-        return self.unet(x, t, down_block_additional_residuals=down, mid_block_additional_residual=mid, **told)
+    @staticmethod
+    def ask(both: Steered, question: Question) -> Tensor:
+        """The prediction, [B, C, H, W]; `more` of what is told has the control picture, [B, 3, f H, f W], 0..1."""
+        on = question.on(next(both.net.parameters()))
+        assert on.conditioning is not None
+        told = said(both.net, on.conditioning)
+        down, mid = both.net(on.x, on.t, controlnet_cond=on.conditioning.more[PICTURE].to(on.x), **told)
+        added = {"down_block_additional_residuals": down, "mid_block_additional_residual": mid}
+        return asked(both.unet, replace(question, hand=Hand((), inputs=added)))
 
 
 class WithControls:
-    """What a denoiser is told, and the control picture.
+    """Adds the control picture to what a denoiser is told.
 
     Args:
-        told: What it is told.
+        complete: Adds the rest.
         items: The control picture of each picture.
         shapes: (width, height) of each.
         store: Where they are kept.
-        device: Where the denoiser is.
     """
 
     def __init__(
-        self, told: Conditions, items: Sequence[Item], shapes: Sequence[tuple[int, int]], store: Store, device: str
+        self, complete: Complete, items: Sequence[Item], shapes: Sequence[tuple[int, int]], store: Store
     ) -> None:
-        self.told, self.items, self.shapes, self.store, self.device = told, items, shapes, store, device
+        self.complete, self.items, self.shapes, self.store = complete, items, shapes, store
 
-    def __call__(self, chosen: Sequence[int], generator: torch.Generator) -> Mapping[str, Tensor]:
-        return {**self.told(chosen, generator), "controlnet_cond": self.pictures(chosen)}
+    def __call__(self, said: Conditioning, chosen: Sequence[int]) -> Conditioning:
+        told = self.complete(said, chosen)
+        return replace(told, more={**told.more, PICTURE: self.pictures(chosen)})
 
     def pictures(self, chosen: Sequence[int]) -> Tensor:
         """Control pictures, [B, 3, H, W], 0..1; all must be of one shape."""
-        return torch.stack([self._pixels(i) for i in chosen]).to(self.device).float() / 255
+        return torch.stack([self._pixels(i) for i in chosen]).float() / 255
 
     def _pixels(self, i: int) -> Tensor:
         item, shape = self.items[i], self.shapes[i]
@@ -160,8 +169,9 @@ def train_control(
             checkpoint_activations(net)
         plain = lesson.task
         items = paired(pictures(plan.data), lesson.found.items)
-        told = WithControls(plain.conditions, items, plain.material.shapes, course.store, course.device)
-        task = DenoisingTask(Steered(net, lesson.net), plain.loss, plain.material, plain.order, told)
+        told = WithControls(plain.complete, items, plain.material.shapes, course.store)
+        both = Steered(net, lesson.net)
+        task = DenoisingTask(both, plain.loss, plain.material, plain.order, plain.conditions, told, Steered.ask)
         trainer = Trainer(nn.ModuleDict({"control": net}), task, plan.optimiser, plan.settings, course.peers)
 
         def export(folder: Path, run: Trainer) -> None:

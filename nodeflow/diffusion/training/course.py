@@ -189,7 +189,9 @@ def identity(value: object) -> object:
     """What of a part decides a training: content, not places."""
     if isinstance(value, Weights):
         config = json.dumps(dict(value.config), sort_keys=True)
-        return value.kind, value.digest, config, [identity(patch) for patch in value.patches]
+        beside = [identity(other) for other in getattr(value, "more", ())]
+        own = value.kind, value.digest, config, [identity(patch) for patch in value.patches]
+        return (*own, beside) if beside else own
     if isinstance(value, Mapping):
         return sorted(value.items())
     if isinstance(value, Value):

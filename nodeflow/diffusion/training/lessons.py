@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +15,11 @@ from nodeflow.values import Autoencoder, Denoiser, SchedulerConfig, TextEncoder,
 from ..checkpoints.families import WAVE_DENOISER
 from ..checkpoints.handles import identity
 from ..checkpoints.tokenizer import load_tokenizer
+from ..denoising import PROMPTED
 from ..schedulers import from_config
 from .buckets import Order
 from .clips import Clips, clip_shape
+from .completing import Completed
 from .conditions import CachedTexts, Classes, Conditions, Nothing, TrainedTexts
 from .course import Course
 from .folder import Found, medium_of, pictures, scan
@@ -118,6 +121,8 @@ def prepare(course: Course, plan: Plan, objective: Objective, base: Base, prior:
     for fault in found.unreadable:
         course.host.log(f"left out: {fault.line}")
     net: Any = course.own(base.denoiser)
+    if base.train_text and base.text_encoder:
+        require_one_reader(base.text_encoder, "text encoders are trained")
     encoder: Any = course.own(base.text_encoder) if base.train_text and base.text_encoder else None
     trained: dict[str, Weights] = {"unet": base.denoiser}
     networks = {"unet": net}
@@ -132,7 +137,7 @@ def prepare(course: Course, plan: Plan, objective: Objective, base: Base, prior:
         material = prepared_material(course, data, there, base)
         order = Order(material.groups, plan.settings.batch, plan.settings.seed)
         told = conditions(course, there, base, net, encoder, objective.dropout)
-        return DenoisingTask(net, loss, material, order, told)
+        return DenoisingTask(net, loss, material, order, told, Completed(net, base.denoiser, material))
 
     new = task(plan.data, found)
     whole = WithPrior(new, task(prior.data, scan(prior.data)), prior.weight) if prior else new
@@ -188,15 +193,22 @@ def conditions(course: Course, found: Found, base: Base, net: Any, encoder: Any,
     """
     if net.config.get("num_class_embeds"):
         return Classes([item.label for item in found.items], net, dropout)
-    if not net.config.get("cross_attention_dim"):
+    if not any(net.config.get(key) for key in PROMPTED):
         return Nothing()
     if base.text_encoder is None:
         raise NodeflowError("NF203", "the denoiser reads texts, but there is no text encoder", where="text_encoder")
     captions = [item.caption for item in found.items]
-    tokenizer = load_tokenizer(base.text_encoder)
     if encoder is not None:
-        return TrainedTexts(captions, tokenizer, encoder, dropout)
-    texts = CachedTexts(captions, base.text_encoder, course.store, course.device, dropout)
-    with course.host.weights(base.text_encoder) as frozen:
-        texts.prepare(tokenizer, frozen, course.told("encoding texts"))
+        return TrainedTexts(captions, load_tokenizer(base.text_encoder), encoder, dropout)
+    texts = CachedTexts(captions, base.text_encoder, course.store, dropout)
+    with ExitStack() as held:
+        networks = {id(one): held.enter_context(course.host.weights(one)) for one in base.text_encoder.all}
+        texts.prepare(lambda one: nullcontext(networks[id(one)]), course.told("encoding texts"))
     return texts
+
+
+def require_one_reader(encoder: TextEncoder, what: str) -> None:
+    """Raise NF404 unless a model reads with one CLIP text encoder, its last states."""
+    if encoder.reading != "clip":
+        why = f"{what} in models with one CLIP text encoder, and this one reads texts as {encoder.reading} does"
+        raise NodeflowError("NF404", why, where="text_encoder", fix="train a LoRA of its denoiser alone")

@@ -7,18 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from nodeflow.errors import NodeflowError
 from nodeflow.training import Dataset
-from nodeflow.values import Conditioning, Image, Latent
+from nodeflow.values import Conditioning, Image
 
 from .. import latents, sounds, text
-from ..checkpoints.families import WAVE_DENOISER
-from ..checkpoints.tokenizer import load_tokenizer
 from ..denoising import denoise, plain
+from ..reading import conditioning
 from ..scheduling import make_schedule
-from .conditions import Classes, Nothing, TrainedTexts
+from .completing import blank
+from .conditions import Classes, Nothing, TrainedTexts, first_window, labelled
 from .course import Course, identity
 from .lessons import Base, Lesson
 from .prior import own_pictures
@@ -107,7 +105,7 @@ def paint(
         told: `positive`, `negative` and `guidance` of `denoise`.
         size: (width, height) in pixels; (samples, 1) of waves.
     """
-    start = blank(base, size, count)
+    start = blank(base.denoiser, size, count)
     done = denoise(net, start, make_schedule(base.scheduler, steps=steps), seed=seed, **told).latent
     if base.coder is None:
         return latents.to_image(None, done)
@@ -115,13 +113,6 @@ def paint(
         if base.in_sound:
             return sounds.spectrogram(sounds.to_sound(decoder, done), *HEARD)
         return latents.to_image(decoder, done)
-
-
-def blank(base: Base, size: tuple[int, int], count: int) -> Latent:
-    """Where a sampler starts to make what a model makes."""
-    if base.denoiser.kind == WAVE_DENOISER:
-        return sounds.empty(base.denoiser.space, size[0], count)
-    return latents.empty(base.denoiser.space, *size, count)
 
 
 def class_pictures(
@@ -155,14 +146,7 @@ def texts(course: Course, base: Base, prompts: Sequence[str], trained: TrainedTe
     if trained is not None:
         return text.encode(prompts, trained.tokenizer, trained.encoder, weighting="none", windows=1)
     assert base.text_encoder is not None
-    tokenizer = load_tokenizer(base.text_encoder)
-    with course.host.weights(base.text_encoder) as frozen:
-        return text.encode(prompts, tokenizer, frozen, weighting="none", windows=1)
-
-
-def labelled(labels: Sequence[int]) -> Conditioning:
-    """Classes as a conditioning, one a sample."""
-    return Conditioning(torch.zeros(len(labels), 0, 0), labels=torch.tensor(labels))
+    return conditioning(base.text_encoder, first_window(prompts), course.host.weights)
 
 
 def _pair(prompts: Sequence[str]) -> dict[str, Sequence[str]]:

@@ -13,7 +13,6 @@ here it falls to K at once, at M times the cost of a target, and no student lear
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -22,7 +21,7 @@ import torch
 from torch import Tensor
 
 from nodeflow.errors import NodeflowError
-from nodeflow.values import SchedulerConfig
+from nodeflow.values import Conditioning, SchedulerConfig
 
 from .draws import Draw
 from .loop import Loss
@@ -83,19 +82,19 @@ class ProgressiveTask:
         task, loss, generator = self.plain, self.plain.loss, draw.generator
         chosen = task.order(draw.number)
         x0 = task.material(chosen, generator).to(next(task.net.parameters()).device)
-        told = task.conditions(chosen, generator)
+        told = task.told(chosen, generator)
         stride = torch.randint(1, self.how.student_steps + 1, (len(chosen),), generator=generator)
         t = self.timestep(stride, 0).to(x0.device)
         x = loss.noisy(x0, loss.noise(x0, generator), t)
         clean, noise = self.target(x, stride, told)
-        return Loss(loss.loss(task.net(x, t, **told), clean, noise, t).mean(), names(task.material, chosen))
+        return Loss(loss.loss(task.ask(x, t, told), clean, noise, t).mean(), names(task.material, chosen))
 
     def timestep(self, stride: Tensor, done: int) -> Tensor:
         """After so many of the teacher's steps into a stride [B], 1 the last before the picture; −1 is its end, [B]."""
         left = stride * self.how.inside - done
         return (left * self.teacher.timesteps / self.how.teacher_steps).round().long() - 1
 
-    def target(self, x: Tensor, stride: Tensor, told: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+    def target(self, x: Tensor, stride: Tensor, told: Conditioning | None) -> tuple[Tensor, Tensor]:
         """x̃ and the noise that is in x beside it, each [B, C, H, W]."""
         times = [self.timestep(stride, i).to(x.device) for i in range(self.how.inside + 1)]
         walked = x

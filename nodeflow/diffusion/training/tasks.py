@@ -7,9 +7,12 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from nodeflow.values import Conditioning
+
+from ..calling import Question, asked
 from ..models.attention import AttentionBlock, Transformer2DModel
 from ..models.autoencoder_kl import AutoencoderKL
 from ..models.blocks1d import Block1D
@@ -22,22 +25,36 @@ from .loop import Loss
 from .material import Material, Samples
 from .objectives import DenoisingLoss
 
+Complete = Callable[[Conditioning, Sequence[int]], Conditioning]
+"""Given what is said of files, and their numbers, adds what else a network is told."""
+Ask = Callable[[Any, Question], Tensor]
+
 
 class DenoisingTask:
     """A denoiser learns to answer for noisy samples.
 
     Args:
-        net: The denoiser: (x, t, **conditions) -> prediction.
+        net: The denoiser.
         loss: What is asked, and what an answer costs.
         material: Clean samples.
         order: Which of them each micro-batch shows.
-        conditions: What the network is told of them.
+        conditions: What is said of them.
+        complete: Adds what the network is told besides, such as sizes.
+        ask: (net, question) -> prediction.
     """
 
     def __init__(
-        self, net: nn.Module, loss: DenoisingLoss, material: Samples, order: Order, conditions: Conditions
+        self,
+        net: nn.Module,
+        loss: DenoisingLoss,
+        material: Samples,
+        order: Order,
+        conditions: Conditions,
+        complete: Complete = lambda said, chosen: said,
+        ask: Ask = asked,
     ) -> None:
         self.net, self.loss, self.material, self.order, self.conditions = net, loss, material, order, conditions
+        self.complete, self._ask = complete, ask
 
     def __call__(self, draw: Draw) -> Loss:
         chosen, generator = self.order(draw.number), draw.generator
@@ -46,8 +63,17 @@ class DenoisingTask:
         t = self.loss.timesteps(len(chosen), generator).to(device)
         noise = self.loss.noise(x0, generator)
         x = self.loss.seen(self.loss.noisy(x0, noise, t), t)
-        answer = self.net(x, t, **self.conditions(chosen, generator))
+        answer = self.ask(x, t, self.told(chosen, generator))
         return Loss(self.loss.loss(answer, x0, noise, t).mean(), names(self.material, chosen))
+
+    def told(self, chosen: Sequence[int], generator: torch.Generator) -> Conditioning | None:
+        """All that the network is told of these files."""
+        said = self.conditions(chosen, generator)
+        return None if said is None else self.complete(said, chosen)
+
+    def ask(self, x: Tensor, t: Tensor, told: Conditioning | None) -> Tensor:
+        """The network's prediction for samples [B, C, …] at timesteps [B], as a sampler would ask for it."""
+        return self._ask(self.net, Question(x, t, told))
 
 
 class AutoencoderTask:

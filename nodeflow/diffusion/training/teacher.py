@@ -6,16 +6,15 @@ the same of ε̂.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from nodeflow.errors import NodeflowError
-from nodeflow.values import SchedulerConfig
+from nodeflow.values import Conditioning, SchedulerConfig
 
-from .conditions import CachedTexts, Classes
+from ..calling import Question, asked
 from .process import Tabled
 from .tasks import DenoisingTask
 
@@ -47,12 +46,13 @@ class Teacher:
         self.timesteps = len(process.alphas_cumprod)
 
     @torch.no_grad()
-    def step(self, x: Tensor, t: Tensor, s: Tensor, told: Mapping[str, Tensor]) -> Tensor:
+    def step(self, x: Tensor, t: Tensor, s: Tensor, told: Conditioning | None) -> Tensor:
         """From x_t to x_s = α_s x̂₀ + σ_s ε̂, [B, C, H, W]; s below 0 is the path's end, x̂₀."""
         loss, w = self.plain.loss, self.guidance
-        x0, noise = loss.clean(self.net(x, t, **told), x, t)
-        if w != 1 and told:
-            x0_, noise_ = loss.clean(self.net(x, t, **self._nothing(len(x))), x, t)
+        x0, noise = loss.clean(asked(self.net, Question(x, t, told)), x, t)
+        if w != 1 and told is not None:
+            nothing = self.plain.conditions.nothing(told)
+            x0_, noise_ = loss.clean(asked(self.net, Question(x, t, nothing)), x, t)
             x0, noise = x0_ + w * (x0 - x0_), noise_ + w * (noise - noise_)
         alpha, sigma = self.levels(s, x)
         return alpha * x0 + sigma * noise
@@ -62,8 +62,3 @@ class Teacher:
         shape, over = (-1, *[1] * (like.ndim - 1)), (t < 0).view(-1, *[1] * (like.ndim - 1))
         alpha, sigma = (level.view(shape).to(like) for level in self.plain.loss.process.levels(t.clamp_min(0)))
         return torch.where(over, 1.0, alpha), torch.where(over, 0.0, sigma)
-
-    def _nothing(self, count: int) -> Mapping[str, Tensor]:
-        told = self.plain.conditions
-        assert isinstance(told, CachedTexts | Classes)
-        return told.nothing(count)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -40,41 +41,41 @@ def seeded(seed: int = 0) -> torch.Generator:
 
 
 def cached(parts, store: Store, dropout: float = 0.0) -> CachedTexts:
-    texts = CachedTexts(CAPTIONS, parts.text_encoder, store, "cpu", dropout)
-    texts.prepare(load_tokenizer(parts.text_encoder), load_weights(parts.text_encoder), lambda done, total: None)
+    texts = CachedTexts(CAPTIONS, parts.text_encoder, store, dropout)
+    texts.prepare(lambda handle: nullcontext(load_weights(handle)), lambda done, total: None)
     return texts
 
 
 def test_cached_trained_and_sampled_texts_are_the_same(parts) -> None:
     tokenizer, encoder = load_tokenizer(parts.text_encoder), load_weights(parts.text_encoder)
-    kept = cached(parts, Store(None))([2, 0], seeded())["encoder_hidden_states"]
-    trained = TrainedTexts(CAPTIONS, tokenizer, encoder)([2, 0], seeded())["encoder_hidden_states"]
+    kept = cached(parts, Store(None))([2, 0], seeded()).states
+    trained = TrainedTexts(CAPTIONS, tokenizer, encoder)([2, 0], seeded()).states
     asked = encode([CAPTIONS[2], CAPTIONS[0]], tokenizer, encoder, weighting="none").states
     assert torch.allclose(kept, asked, atol=1e-5) and torch.allclose(trained, asked, atol=1e-5)
 
 
 def test_states_outlive_the_process_and_know_their_encoder(parts, tmp_path: Path) -> None:
     cached(parts, Store(tmp_path))
-    again = CachedTexts(CAPTIONS, parts.text_encoder, Store(tmp_path), "cpu")
-    assert again([0], seeded())["encoder_hidden_states"].shape == (1, 77, 32)
-    other = CachedTexts(["a star"], parts.text_encoder, Store(tmp_path), "cpu")
+    again = CachedTexts(CAPTIONS, parts.text_encoder, Store(tmp_path))
+    assert again([0], seeded()).states.shape == (1, 77, 32)
+    other = CachedTexts(["a star"], parts.text_encoder, Store(tmp_path))
     with pytest.raises(NodeflowError, match=r"NF401.*not prepared"):
         other([0], seeded())
 
 
 def test_nothing_is_said_as_often_as_asked(parts) -> None:
     texts = cached(parts, Store(None), dropout=0.3)
-    states = texts(ALL, seeded())["encoder_hidden_states"]
-    silent = (states == texts.nothing(1)["encoder_hidden_states"]).flatten(1).all(1)
+    told = texts(ALL, seeded())
+    silent = (told.states == texts.nothing(told).states).flatten(1).all(1)
     assert silent.float().mean() == pytest.approx(0.3, abs=0.06)
 
 
 def test_classes_are_left_out_as_often_as_asked() -> None:
     net = model_class("UNet2DModel").from_config(fresh.denoiser_config(size=8, widths=(8, 8), classes=3))
-    labels = Classes([0, 1, 2], net, dropout=0.3)(ALL, seeded())["class_labels"]
+    labels = Classes([0, 1, 2], net, dropout=0.3)(ALL, seeded()).labels
     assert (labels == 3).float().mean() == pytest.approx(0.3, abs=0.06)
     assert set(labels.tolist()) == {0, 1, 2, 3}
-    assert Classes([0, 1, 2], net, 0.0)([2, 0], seeded())["class_labels"].tolist() == [2, 0]
+    assert Classes([0, 1, 2], net, 0.0)([2, 0], seeded()).labels.tolist() == [2, 0]
 
 
 def test_captions_are_cut_and_padded_to_what_the_encoder_reads(parts) -> None:

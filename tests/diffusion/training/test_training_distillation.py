@@ -52,7 +52,7 @@ def task(loss: DenoisingLoss = LOSS) -> ConsistencyTask:
 
 def test_nothing_changes_at_the_boundary() -> None:
     x = torch.randn(2, 1, 4, 4)
-    assert torch.allclose(task().jump(x, torch.zeros(2, dtype=torch.long), {}), x, atol=1e-5)
+    assert torch.allclose(task().jump(x, torch.zeros(2, dtype=torch.long), None), x, atol=1e-5)
 
 
 def test_the_teachers_step_is_ddims() -> None:
@@ -60,7 +60,7 @@ def test_the_teachers_step_is_ddims() -> None:
     x, t = torch.randn(1, 1, 4, 4), torch.tensor([499])
     ddim.set_timesteps(timesteps=[499, 479])
     expected = ddim.step(Gaussian()(x, t), 499, x).prev_sample
-    assert torch.allclose(one.teacher.step(x, t, t - 20, {}), expected, atol=1e-5)
+    assert torch.allclose(one.teacher.step(x, t, t - 20, None), expected, atol=1e-5)
 
 
 def test_a_consistent_student_costs_less_than_its_teacher_as_one() -> None:

@@ -67,7 +67,7 @@ def test_one_step_lands_where_the_teachers_steps_do(student: int, teacher: int) 
     for i, (start, end) in enumerate(pairwise(path[::inside])):
         stride = torch.tensor([student - i])
         assert one.timestep(stride, 0) == times[i * inside]
-        clean, noise = one.target(start, stride, {})
+        clean, noise = one.target(start, stride, None)
         alpha, sigma = one.teacher.levels(one.timestep(stride, inside), x)
         assert torch.allclose(alpha * clean + sigma * noise, end, atol=1e-4)
 
@@ -82,7 +82,7 @@ def test_who_knows_the_targets_pays_nothing_and_the_teacher_does() -> None:
 
     class Knowing(Exact):
         def forward(self, x: Tensor, t: Tensor) -> Tensor:
-            clean, noise = teacher.target(x, torch.round((t + 1) * 4 / 1000).long(), {})
+            clean, noise = teacher.target(x, torch.round((t + 1) * 4 / 1000).long(), None)
             return LOSS.target(clean, noise, t)
 
     assert cost(task(how, Knowing())) < 1e-9
