@@ -89,6 +89,17 @@ def test_training_graphs_train(name: str, flow: Any, pictures: Path, tiny: Tiny)
     assert load_weights(parts.denoiser).config["sample_size"] == values["size"] // parts.denoiser.space.factor
 
 
+def test_an_sdxl_needs_no_other_graph(flow: Any, pictures: Path, tiny: Tiny) -> None:
+    values = {"folder": str(pictures), "model": str(tiny("sdxl")), "steps": 1, "batch": 2, **SMALL["lora"]}
+    done = flow("lora")(**values)
+    assert torch.isfinite(done.samples.data).all()
+    _changes(done.file, values["model"])
+    with pytest.raises(NodeflowError, match=r"NF404.*reads texts as sdxl"):
+        flow("lora")(**values, train_text=True)
+    with pytest.raises(NodeflowError, match=r"NF404.*a word can be learnt in models with one"):
+        flow("textual-inversion")(folder=str(pictures), model=values["model"], size=16, like="a cat", steps=1)
+
+
 def _changes(lora: str, model: str) -> None:
     """The file is one that the node for adapters takes, and it changes one of the networks."""
     parts = open_model(model)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,21 +12,27 @@ from tiny import Tiny
 from torch import nn
 from toy_training import Host
 
+from nodeflow.diffusion import reading
 from nodeflow.diffusion.checkpoints import open_model
 from nodeflow.diffusion.checkpoints.load import load_weights
 from nodeflow.diffusion.checkpoints.tokenizer import load_tokenizer
+from nodeflow.diffusion.imaging import fit
 from nodeflow.diffusion.models import model_class
 from nodeflow.diffusion.text import encode
 from nodeflow.diffusion.training import fresh, lowrank, painting
+from nodeflow.diffusion.training.completing import Completed
 from nodeflow.diffusion.training.conditions import CachedTexts, Classes, TrainedTexts, token_ids
 from nodeflow.diffusion.training.course import Course
 from nodeflow.diffusion.training.draws import Draw
-from nodeflow.diffusion.training.folder import scan
+from nodeflow.diffusion.training.folder import Item, scan
 from nodeflow.diffusion.training.lessons import Base
 from nodeflow.diffusion.training.loop import Loss
+from nodeflow.diffusion.training.material import Material
 from nodeflow.diffusion.training.prior import WithPrior
 from nodeflow.diffusion.training.store import Store
 from nodeflow.errors import NodeflowError
+from nodeflow.training import Dataset
+from nodeflow.values import Conditioning, Image
 
 CAPTIONS = ["a red heart", "a cat", "the dog of a happy cat"]
 ALL = list(range(3)) * 200
@@ -68,6 +75,41 @@ def test_nothing_is_said_as_often_as_asked(parts) -> None:
     told = texts(ALL, seeded())
     silent = (told.states == texts.nothing(told).states).flatten(1).all(1)
     assert silent.float().mean() == pytest.approx(0.3, abs=0.06)
+
+
+@pytest.fixture(scope="module")
+def larger(tmp_path_factory: pytest.TempPathFactory):
+    return open_model(str(Tiny(tmp_path_factory.mktemp("tiny"))("sdxl")), dtype="float32")
+
+
+def test_several_encoders_say_in_training_what_they_say_in_sampling(larger) -> None:
+    told = cached(larger, Store(None))([1, 2], seeded())
+    asked = reading.conditioning(larger.text_encoder, reading.Prompts(CAPTIONS[1:], "none"), Host().weights)
+    assert told.states.shape == (2, 77, 56) and torch.allclose(told.states, asked.states, atol=1e-5)
+    assert told.pooled is not None and torch.allclose(told.pooled, asked.pooled, atol=1e-5)
+    with_more = replace(told, more={"crop": torch.ones(2, 2)})
+    nothing = cached(larger, Store(None)).nothing(with_more)
+    assert not nothing.states.any() and not nothing.pooled.any() and nothing.more["crop"].all()
+
+
+def test_a_long_caption_is_read_to_the_end_of_its_first_window(larger) -> None:
+    long = CachedTexts(["a cat " * 100], larger.text_encoder, Store(None))
+    long.prepare(Host().weights, lambda done, total: None)
+    assert long([0], seeded()).states.shape == (1, 77, 56)
+
+
+@pytest.mark.parametrize(("size", "cut"), [((40, 20), (0, 8)), ((20, 30), (4, 0)), ((16, 16), (0, 0))])
+def test_sizes_are_told_as_pictures_were_cut(larger, size: tuple[int, int], cut: tuple[int, int]) -> None:
+    net, item = load_weights(larger.denoiser), Item(Path("a.png"), "", -1, size, "")
+    material = Material([item], Dataset("", size=16), Store(None))
+    said = Conditioning(torch.zeros(2, 77, 56), torch.zeros(2, 16))
+    told = Completed(net, larger.denoiser, material)(said, [0, 0]).more
+    named = {"original_size": size[::-1], "crop": cut, "target_size": (16, 16)}
+    assert {name: tuple(rows[1].tolist()) for name, rows in told.items()} == named
+    y, x = torch.meshgrid(*(torch.arange(side) / side for side in size[::-1]), indexing="ij")
+    corner = fit(Image(torch.stack([y, x, x])[None]), 16, 16, "cover", "#000000").data[0, :2, 0, 0]
+    scaled = max(16, round(16 * size[1] / size[0])), max(16, round(16 * size[0] / size[1]))
+    assert torch.allclose(corner * torch.tensor(scaled), torch.tensor(cut).float(), atol=1)
 
 
 def test_classes_are_left_out_as_often_as_asked() -> None:
