@@ -27,7 +27,6 @@ from PySide6.QtWidgets import QApplication, QGraphicsItem, QGraphicsRectItem, QG
 from nodeflow.declaration import node
 from nodeflow.editor import theme
 from nodeflow.editor.canvas.canvas import Canvas
-from nodeflow.editor.canvas.wire import curve
 from nodeflow.editor.document import Document
 from nodeflow.editor.marks import Marks
 from nodeflow.graph import Graph, Node, dumps, loads
@@ -92,7 +91,9 @@ def bare(count: int) -> QGraphicsView:
         scene.addRect(boxes[name], Qt.PenStyle.SolidLine, theme.color(theme.BODY))
     for wire in nodes.wires():
         start, end = boxes[wire.source].topRight(), boxes[wire.target].topLeft()
-        path: QPainterPath = curve(start, end)
+        path = QPainterPath(start)
+        reach = 36.0
+        path.cubicTo(start.x() + reach, start.y(), end.x() - reach, end.y(), end.x(), end.y())
         scene.addPath(path, pen)
     return view
 

@@ -7,8 +7,9 @@ whole width with a port of its own on the left; a field that is wired is a row l
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from ..graph.plain import is_sweep
 from ..graph.plain import text as plain_text
@@ -33,8 +34,7 @@ DOT = 20.0
 """Across a reroute."""
 
 
-@dataclass(frozen=True)
-class PortSpot:
+class PortSpot(msgspec.Struct, frozen=True):
     """A port: its side ("in" or "out"), what it carries, and the middle of its dot."""
 
     side: str
@@ -51,8 +51,7 @@ class PortSpot:
         return 0.0 if self.side == "in" else self.width
 
 
-@dataclass(frozen=True)
-class Field:
+class Field(msgspec.Struct, frozen=True):
     """A parameter: `kind` is "number", "seed", "switch", "menu", "text", "lines", "color", "path" or "data".
 
     Args:
@@ -70,8 +69,7 @@ class Field:
     usual: bool = False
 
 
-@dataclass(frozen=True)
-class Face:
+class Face(msgspec.Struct, frozen=True):
     """A node as it is shown; `given` is the name that a person gave it, empty for one named after its type."""
 
     name: str
@@ -129,9 +127,9 @@ def face(document: Document, name: str, used: frozenset[str] = frozenset()) -> F
     if collapsed:
         rows = tuple(PortSpot(r.side, r.name, r.type, HEADER / 2, r.many, r.wired) for r in rows)
         fields, height = (), HEADER
-    base = node.type.rpartition("/")[2].replace(".", "_")
-    same = name.replace("_", " ").casefold() == title.casefold()
-    given = "" if name == base or same or re.fullmatch(re.escape(base) + r"_\d+", name) else name.replace("_", " ")
+    base, words = node.type.rpartition("/")[2].replace(".", "_"), name.replace("_", " ")
+    numbered = name.startswith(base) and (name == base or re.fullmatch(r"_\d+", name[len(base) :]) is not None)
+    given = "" if numbered or words.casefold() == title.casefold() else words
     plots = not collapsed and ports is not None and any(out.type == "Schedule" for out in ports.outputs.values())
     within = document.is_subgraph(name)
     said = view.get("color")

@@ -4,14 +4,17 @@
     graph.apply(undo)
 
 An edit that does not fit is refused with NF214 (what a file cannot hold with NF103 to NF105), and the graph is as
-before. Applying an edit and then its inverse
-gives the same graph, byte for byte in its file, whatever the graph holds: dangling wires and unknown fields too.
+before. Applying an edit and then its inverse gives the same graph, byte for byte in its file, whatever the graph holds:
+dangling wires and unknown fields too.
+
+An edit changes no node: it puts another in its place. Who keeps the nodes that were there sees what has changed by
+`is`, at a cost that does not depend on what the nodes hold; the same goes for the entries of the view.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
 from ..errors import NodeflowError
@@ -129,11 +132,12 @@ class SetValue:
     value: Any
 
     def apply(self, graph: Graph) -> Edit:
-        values = _node(graph, self.node).values
+        node = _node(graph, self.node)
         new = copied({self.input: self.value}, f"{self.node}.{self.input}")
-        undo = SetValue(self.node, self.input, values[self.input]) if self.input in values else None
-        values.update(new)
-        return undo or ClearValue(self.node, self.input)
+        graph.nodes[self.node] = replace(node, values={**node.values, **new})
+        if self.input in node.values:
+            return SetValue(self.node, self.input, node.values[self.input])
+        return ClearValue(self.node, self.input)
 
 
 @dataclass(frozen=True)
@@ -144,10 +148,12 @@ class ClearValue:
     input: str
 
     def apply(self, graph: Graph) -> Edit:
-        values = _node(graph, self.node).values
-        if self.input not in values:
+        node = _node(graph, self.node)
+        if self.input not in node.values:
             raise _refused(f"{self.node}.{self.input}", "it has no value to clear")
-        return SetValue(self.node, self.input, values.pop(self.input))
+        left = {name: value for name, value in node.values.items() if name != self.input}
+        graph.nodes[self.node] = replace(node, values=left)
+        return SetValue(self.node, self.input, node.values[self.input])
 
 
 @dataclass(frozen=True)
@@ -159,16 +165,17 @@ class Rewire:
     wires: str | tuple[str, ...] | None
 
     def apply(self, graph: Graph) -> Rewire:
-        wires, where = _node(graph, self.node).wires, f"{self.node}.{self.input}"
+        node, where = _node(graph, self.node), f"{self.node}.{self.input}"
         for source in (self.wires,) if isinstance(self.wires, str) else self.wires or ():
             _refuse_port(source, where)
         if self.wires == ():
             raise _refused(where, "a list of wires has at least one")
         copied({self.input: None}, where)
-        old = wires.pop(self.input, None)
+        wires = {name: wired for name, wired in node.wires.items() if name != self.input}
         if self.wires is not None:
             wires[self.input] = self.wires if isinstance(self.wires, str) else list(self.wires)
-        return Rewire(self.node, self.input, _frozen(old))
+        graph.nodes[self.node] = replace(node, wires=wires)
+        return Rewire(self.node, self.input, _frozen(node.wires.get(self.input)))
 
 
 @dataclass(frozen=True)
@@ -225,9 +232,8 @@ class SetBypass:
 
     def apply(self, graph: Graph) -> SetBypass:
         node = _node(graph, self.node)
-        undo = SetBypass(self.node, node.bypass)
-        node.bypass = bool(self.bypass)
-        return undo
+        graph.nodes[self.node] = replace(node, bypass=bool(self.bypass))
+        return SetBypass(self.node, node.bypass)
 
 
 @dataclass(frozen=True)
@@ -239,9 +245,8 @@ class SetMute:
 
     def apply(self, graph: Graph) -> SetMute:
         node = _node(graph, self.node)
-        undo = SetMute(self.node, node.mute)
-        node.mute = bool(self.mute)
-        return undo
+        graph.nodes[self.node] = replace(node, mute=bool(self.mute))
+        return SetMute(self.node, node.mute)
 
 
 @dataclass(frozen=True)

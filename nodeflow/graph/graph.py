@@ -14,7 +14,7 @@ program does not know (node types, ports, fields); all of it is kept.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import NodeflowError
@@ -161,8 +161,10 @@ class Graph:
 
     def repoint(self, output: Callable[[str], str], input: Callable[[str], str]) -> None:
         """Put another "node.output" wherever one is named, and another "node.input" where the inputs name one."""
-        for node in self.nodes.values():
-            node.wires = {name: _each(wired, output) for name, wired in node.wires.items()}
+        for name, node in self.nodes.items():
+            wires = {input: _each(wired, output) for input, wired in node.wires.items()}
+            if wires != node.wires:
+                self.nodes[name] = replace(node, wires=wires)
         self.inputs = {name: _each(target, input) for name, target in self.inputs.items()}
         self.outputs = {name: output(source) for name, source in self.outputs.items()}
 

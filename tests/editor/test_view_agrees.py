@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from itertools import pairwise
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -182,14 +181,26 @@ def test_the_view_agrees_after_any_edits(qapp, library):
     run_state_machine_as_test(Viewed, settings=few)
 
 
-def test_a_long_wire_is_painted_in_pieces_that_meet(qapp):
+def test_a_long_wire_of_straight_lines_lies_on_its_curve(qapp):
+    """Each point of either is within a tenth of a pixel of the other, and the lines meet."""
     from PySide6.QtCore import QPointF
 
-    from nodeflow.editor.canvas.wire import curve, pieces
+    from nodeflow.editor.canvas.wire import curve, straightened
 
-    whole = curve(QPointF(0, 0), QPointF(-9000, 300))
-    made = [piece for _, piece in pieces(whole)]
-    ends = [(piece.pointAtPercent(0), piece.pointAtPercent(1)) for piece in made]
-    assert ends[0][0] == QPointF(0, 0) and ends[-1][1] == QPointF(-9000, 300)
-    assert all((one[1] - other[0]).manhattanLength() < 1e-6 for one, other in pairwise(ends))
-    assert abs(sum(piece.length() for piece in made) - whole.length()) < 1.0
+    whole = curve(0, 0, -9000, 300)
+    lines = straightened(whole)
+    ends = [QPointF(each.x, each.y) for each in map(lines.elementAt, range(lines.elementCount()))]
+    assert ends[0] == QPointF(0, 0) and ends[-1] == QPointF(-9000, 300)
+    assert all(one == other for one, other in zip(ends[1:-1:2], ends[2::2], strict=True))
+    for share in range(1, 400):
+        point = whole.pointAtPercent(share / 400)
+        assert min(_away(point, *line) for line in zip(ends[::2], ends[1::2], strict=True)) < 0.1
+
+
+def _away(point, start, end):
+    """From a point to a line, in pixels."""
+    way = end - start
+    long = way.x() ** 2 + way.y() ** 2
+    share = max(0.0, min(1.0, ((point.x() - start.x()) * way.x() + (point.y() - start.y()) * way.y()) / long))
+    gap = point - (start + way * share)
+    return (gap.x() ** 2 + gap.y() ** 2) ** 0.5

@@ -8,6 +8,7 @@
     gestures  drags: a wire, a number
     editing   a real editor over a field, while it is edited
     inserting a node dropped on a wire; tips: tooltips
+    items     nodes, wires and frames by name: looked up, selected, brought into view
     projection  items follow the graph
     canvas    the projection with hands: gestures become edits
 

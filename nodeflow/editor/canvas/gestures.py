@@ -47,8 +47,7 @@ class WireDrag(Gesture):
         if wire is not None:
             self.taken = wire.ends
             self.node, self.spot = wire.source, wire.source.face.port("out", wire.output) or spot
-            wire.dim = True
-            wire.update()
+            wire.set_dim(True)
             self.wire = wire
         else:
             self.node, self.spot = node, spot
@@ -123,8 +122,7 @@ class WireDrag(Gesture):
         self.canvas.live.setVisible(False)
         QToolTip.hideText()
         if self.taken is not None:
-            self.wire.dim = False
-            self.wire.update()
+            self.wire.set_dim(False)
         for item in self.canvas.nodes.values():
             item.set_lit(None)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt
-from PySide6.QtGui import QMouseEvent, QPainter, QPen
+from PySide6.QtGui import QMouseEvent, QPainter, QPen, QPixmap
 from PySide6.QtWidgets import QWidget
 
 from .. import theme
@@ -25,6 +25,7 @@ class Minimap(QWidget):
     def __init__(self, canvas: Projection) -> None:
         super().__init__(canvas)
         self.canvas = canvas
+        self._nodes: tuple[object, QPixmap] | None = None
         self.setFixedSize(SIZE)
         self.setAccessibleName("Map of the graph")
         self.hide()
@@ -52,25 +53,46 @@ class Minimap(QWidget):
     @guarded
     def paintEvent(self, event: Any) -> None:
         painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(QPen(theme.color(theme.BODY_EDGE), 1))
-        painter.setBrush(theme.color(theme.PANEL, 0.92))
-        painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), 8, 8)
         scale, whole = self._scale()
-        painter.translate(self.width() / 2, self.height() / 2)
-        painter.scale(scale, scale)
-        painter.translate(-whole.center())
-        painter.setPen(Qt.PenStyle.NoPen)
-        for item in self.canvas.nodes.values():
-            body = item.body.translated(item.pos())
-            painter.fillRect(body, theme.color(theme.BODY_EDGE))
-            head = QRectF(body.left(), body.top(), body.width(), max(HEADER * 2, 3 / scale))
-            painter.fillRect(head, theme.category_color(item.face.category))
+        painter.drawPixmap(0, 0, self._painted(scale, whole.center()))
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        self._onto(painter, scale, whole.center())
         pen = QPen(theme.color(theme.ACCENT), 1.4)
         pen.setCosmetic(True)
         painter.setPen(pen)
         painter.setBrush(theme.color(theme.ACCENT, 0.12))
         painter.drawRect(self.canvas.visible())
+
+    def _onto(self, painter: QPainter, scale: float, center: QPointF) -> None:
+        """From now on, paint in the scene's coordinates."""
+        painter.translate(self.width() / 2, self.height() / 2)
+        painter.scale(scale, scale)
+        painter.translate(-center)
+
+    def _painted(self, scale: float, center: QPointF) -> QPixmap:
+        """The ground and the nodes, painted when they have moved and not when the camera has."""
+        key = (self.canvas.moves, scale, center.x(), center.y(), theme.applied(), self.devicePixelRatioF())
+        if self._nodes is None or self._nodes[0] != key:
+            self._nodes = (key, self._paint_nodes(scale, center))
+        return self._nodes[1]
+
+    def _paint_nodes(self, scale: float, center: QPointF) -> QPixmap:
+        made = QPixmap(self.size() * self.devicePixelRatioF())
+        made.setDevicePixelRatio(self.devicePixelRatioF())
+        made.fill(Qt.GlobalColor.transparent)
+        painter = QPainter(made)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(QPen(theme.color(theme.BODY_EDGE), 1))
+        painter.setBrush(theme.color(theme.PANEL, 0.92))
+        painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), 8, 8)
+        self._onto(painter, scale, center)
+        for item in self.canvas.nodes.values():
+            body = item.body.translated(item.pos())
+            painter.fillRect(body, theme.color(theme.BODY_EDGE))
+            head = QRectF(body.left(), body.top(), body.width(), max(HEADER * 2, 3 / scale))
+            painter.fillRect(head, theme.category_color(item.face.category))
+        painter.end()
+        return made
 
     @guarded
     def mousePressEvent(self, event: QMouseEvent) -> None:

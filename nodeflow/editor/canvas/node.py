@@ -16,6 +16,8 @@ from . import painting
 from .insets import BUTTON, button_spot, wave_rect
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .wire import FlowWire
 
 MARGIN = 14.0
@@ -32,34 +34,56 @@ SOUND = 66.0
 """Room for a waveform."""
 
 
+FLAGS = (
+    QGraphicsItem.GraphicsItemFlag.ItemIsSelectable
+    | QGraphicsItem.GraphicsItemFlag.ItemIsMovable
+    | QGraphicsItem.GraphicsItemFlag.ItemSendsGeometryChanges
+)
+MOVES = QGraphicsItem.GraphicsItemChange.ItemPositionChange
+MOVED = QGraphicsItem.GraphicsItemChange.ItemPositionHasChanged
+CHOSEN = QGraphicsItem.GraphicsItemChange.ItemSelectedHasChanged
+NOWHERE = QRectF()
+
+
 class FlowNode(AbstractNodeItem):
     """A node.
+
+    NodeGraphQt's own state of a node is left out: a dict for each, of which the document knows all.
 
     Args:
         face: What it shows.
         mark: What is known of its run.
+        where: What it is called in runs.
+        spread: Called when it is somewhere else or has another size.
     """
 
     snap = False
     """Do nodes stay on the grid? While they are dragged."""
+    lit: frozenset[tuple[str, str]] | None = None
+    """While a wire is dragged: the ports that may take it, as (side, name); None = no drag."""
+    hot = ""
+    """The field, or the port as "in name", under the mouse."""
+    played = 0.0
+    """How much of its sound has been played, 0..1; 0 = it is silent."""
+    image: QImage | None = None
+    sides = (0.0, 0.0, 0.0, 0.0)
+    """Left, top, right and bottom of the body in the scene."""
+    _picture: Any = None
+    setSelected = QGraphicsItem.setSelected  # noqa: N815
+    selected = property(QGraphicsItem.isSelected, QGraphicsItem.setSelected)
 
-    def __init__(self, face: Face, mark: Mark) -> None:
-        super().__init__(face.name)
-        self.setToolTip("")
-        self.setFlag(QGraphicsItem.GraphicsItemFlag.ItemSendsGeometryChanges)
+    def __init__(self, face: Face, mark: Mark, where: str, spread: Callable[[], None]) -> None:
+        QGraphicsItem.__init__(self)
+        self.face, self.mark, self.where, self.spread = face, mark, where, spread
         self.wires: list[FlowWire] = []
-        self.where = face.name
-        """What it is called in runs."""
-        self.face, self.mark = face, mark
-        self.lit: frozenset[tuple[str, str]] | None = None
-        """While a wire is dragged: the ports that may take it, as (side, name); None = no drag."""
-        self.hot: str = ""
-        """The field, or the port as "in name", under the mouse."""
-        self.played = 0.0
-        """How much of its sound has been played, 0..1; 0 = it is silent."""
-        self.image: QImage | None = None
-        self._picture: Any = None
+        self.setFlags(FLAGS)
+        self.setCacheMode(QGraphicsItem.CacheMode.DeviceCoordinateCache)
         self._measure()
+
+    @property
+    def id(self) -> str:
+        """What NodeGraphQt calls a name."""
+        return self.face.name
 
     @property
     def name_(self) -> str:
@@ -72,28 +96,34 @@ class FlowNode(AbstractNodeItem):
         """The rectangles, made once for many paints."""
         self.prepareGeometryChange()
         height = self.face.height
-        self.picture_rect = QRectF()
-        self.plot_rect = QRectF(EDGE, height - PLOT - EDGE, WIDTH - 2 * EDGE, PLOT) if self.face.plots else QRectF()
+        self.picture_rect = self.plot_rect = self.sound_rect = NOWHERE
+        if self.face.plots:
+            self.plot_rect = QRectF(EDGE, height - PLOT - EDGE, WIDTH - 2 * EDGE, PLOT)
         if self.image is not None and not self.face.collapsed:
             wide = WIDTH - 2 * EDGE
             tall = min(PICTURE_MOST, wide * self.image.height() / max(1, self.image.width()))
             self.picture_rect = QRectF(EDGE, height, wide, tall)
             height += tall + EDGE
-        self.sound_rect = QRectF()
         if self.mark.sounds and not self.face.collapsed:
             self.sound_rect = QRectF(EDGE, height, WIDTH - 2 * EDGE, SOUND)
             height += SOUND + EDGE
-        self._width, self._height = self.face.width, height
         self.body = QRectF(0, 0, self.face.width, height)
         self._bounds = self.body.adjusted(-MARGIN, -MARGIN, MARGIN, MARGIN + 4)
-        self._shape = QPainterPath()
-        self._shape.addRect(self.body.adjusted(-7, 0, 7, 0))
+        self._settle(self.pos())
+
+    def _settle(self, at: QPointF) -> None:
+        """It is there now, or has another size."""
+        x, y = at.x(), at.y()
+        self.sides = (x, y, x + self.body.width(), y + self.body.height())
+        self.spread()
 
     def boundingRect(self) -> QRectF:
         return self._bounds
 
     def shape(self) -> QPainterPath:
-        return self._shape
+        path = QPainterPath()
+        path.addRect(self.body.adjusted(-7, 0, 7, 0))
+        return path
 
     def port_place(self, side: str, name: str) -> QPointF | None:
         """Where a port is in the scene."""
@@ -143,12 +173,12 @@ class FlowNode(AbstractNodeItem):
         if grown:
             self._measure()
         if grown or moved:
-            self.follow()
+            self.attach()
         self.update()
 
     def show_mark(self) -> None:
         """Show what has become of the mark; a picture is decoded once."""
-        had = self._height
+        had = self.body.height()
         if self.mark.picture is not self._picture:
             self._picture = self.mark.picture
             if self._picture is not None:
@@ -156,24 +186,25 @@ class FlowNode(AbstractNodeItem):
             self._measure()
         elif bool(self.mark.sounds) == self.sound_rect.isEmpty():
             self._measure()
-        if self._height != had:
-            self.follow()
+        if self.body.height() != had:
+            self.attach()
         self.update()
 
-    def follow(self) -> None:
-        """Bring the wires along."""
+    def attach(self) -> None:
+        """Bring the wires to where the ports are now."""
         for wire in self.wires:
-            wire.follow()
+            wire.attach()
 
     def itemChange(self, change: Any, value: Any) -> Any:
-        kind = QGraphicsItem.GraphicsItemChange
-        if change == kind.ItemPositionChange and self.snap:
+        if change is MOVES and self.snap:
             return QPointF(round(value.x() / SNAP) * SNAP, round(value.y() / SNAP) * SNAP)
-        if change == kind.ItemPositionHasChanged:
-            self.follow()
-        elif change == kind.ItemSelectedHasChanged:
+        if change is MOVED:
+            self._settle(value)
             for wire in self.wires:
-                wire.update()
+                wire.follow()
+        elif change is CHOSEN:
+            for wire in self.wires:
+                wire.dress()
         return value
 
     @guarded

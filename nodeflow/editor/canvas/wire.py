@@ -3,100 +3,117 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QPainter, QPainterPath, QPainterPathStroker, QPen
-from PySide6.QtWidgets import QGraphicsItem, QGraphicsPathItem
+from PySide6.QtGui import QColor, QPainterPath, QPainterPathStroker, QPen, QTransform
+from PySide6.QtWidgets import QGraphicsPathItem
 
 from .. import theme
-from ..guard import guarded
 
 if TYPE_CHECKING:
+    from ..following import Key
     from .node import FlowNode
 
 Z_WIRE, Z_LIVE = -1.0, 10.0
 IN_DOT = 6.0
 """How far a wire runs into a reroute."""
-LONG = 2400.0
-"""A wire wider than this is painted in pieces, those that are in view."""
-PIECES = 24
+PAD = 4.0
+"""Around the middle line of a wire, for its thickness."""
+LONG = 800.0
+"""A wire wider than this is painted as straight lines."""
+FINE = 4.0
+"""How much finer these are than those that Qt cuts a curve into."""
 
 
-def curve(start: QPointF, end: QPointF) -> QPainterPath:
+def reach(x: float, right: float) -> float:
+    """How far the handles of a curve reach out: further where it runs back."""
+    return max(36.0, min((right - x) * 0.5, 160.0)) if right >= x else min(220.0, 60.0 + (x - right) * 0.35)
+
+
+def curve(x: float, y: float, right: float, bottom: float) -> QPainterPath:
     """From an output to an input: leaves to the right, arrives from the left."""
-    reach = max(36.0, min(abs(end.x() - start.x()) * 0.5, 160.0))
-    if end.x() < start.x():
-        reach = min(220.0, 60.0 + (start.x() - end.x()) * 0.35)
-    path = QPainterPath(start)
-    path.cubicTo(start.x() + reach, start.y(), end.x() - reach, end.y(), end.x(), end.y())
+    out = reach(x, right)
+    path = QPainterPath()
+    path.moveTo(x, y)
+    path.cubicTo(x + out, y, right - out, bottom, right, bottom)
     return path
 
 
-def pieces(path: QPainterPath) -> list[tuple[QRectF, QPainterPath]]:
-    """The one curve of a path, cut at even times by de Casteljau's construction, each piece with its bounds."""
-    start, *rest = (QPointF(path.elementAt(place).x, path.elementAt(place).y) for place in range(4))
-    made = []
-    for left in range(PIECES, 0, -1):
-        t = 1 / left
-        ab, bc, cd = (a + (b - a) * t for a, b in pairwise((start, *rest)))
-        abc, bcd = ab + (bc - ab) * t, bc + (cd - bc) * t
-        there = abc + (bcd - abc) * t
-        piece = QPainterPath(start)
-        piece.cubicTo(ab, abc, there)
-        made.append((piece.controlPointRect().adjusted(-4, -4, 4, 4), piece))
-        start, rest = there, [bcd, cd, rest[-1]]
+def straightened(path: QPainterPath) -> QPainterPath:
+    """A curve as lines that begin and end by themselves: what Qt paints fastest, by ten times where a wire is long."""
+    (points,) = path.toSubpathPolygons(QTransform.fromScale(FINE, FINE))
+    made = QPainterPath()
+    for start, end in pairwise(points.toList()):
+        made.moveTo(start / FINE)
+        made.lineTo(end / FINE)
     return made
 
 
+@theme.remembered
+def _pen(carries: str, bright: bool, dim: bool) -> QPen:
+    """How a wire is painted; its ends are square, so that lines overlap where they meet."""
+    pen = QPen(theme.on_canvas(carries, 0.15 if dim else 1.0 if bright else 0.75), 3.0 if bright else 2.2)
+    pen.setCapStyle(Qt.PenCapStyle.SquareCap)
+    return pen
+
+
 class FlowWire(QGraphicsPathItem):
-    """A wire between two nodes.
+    """A wire between two nodes; Qt paints it, nothing of it is asked for here while it stays as it is.
 
     Args:
         source: The node it comes from, and its output.
         target: The node it arrives at, and its input.
+        key: What its canvas knows it by.
     """
 
-    def __init__(self, source: FlowNode, output: str, target: FlowNode, input: str) -> None:
+    carries = ""
+    dim = hot = False
+
+    def __init__(self, source: FlowNode, output: str, target: FlowNode, input: str, key: Key) -> None:
         super().__init__()
-        self.source, self.output, self.target, self.input = source, output, target, input
-        self.setZValue(Z_WIRE)
-        self.setFlag(QGraphicsItem.GraphicsItemFlag.ItemIsSelectable, False)
-        self.setAcceptedMouseButtons(Qt.MouseButton.NoButton)
-        self.carries = ""
-        self.key: tuple[str, str, int] = ("", "", 0)
-        """What its canvas knows it by."""
-        self.dim = False
-        self.hot = False
-        self.broken = False
+        self.source, self.output, self.target, self.input, self.key = source, output, target, input, key
+        self._start = self._end = (0.0, 0.0)
         self._bounds = QRectF()
-        self._pieces: list[tuple[QRectF, QPainterPath]] = []
+        self.setZValue(Z_WIRE)
         source.wires.append(self)
         target.wires.append(self)
-        self.follow()
+        self.attach()
 
     @property
     def ends(self) -> tuple[str, str]:
         """("node.output", "node.input")."""
         return f"{self.source.name_}.{self.output}", f"{self.target.name_}.{self.input}"
 
-    def follow(self) -> None:
-        """Run between the ports, wherever they are now."""
-        start, end = self.source.port_place("out", self.output), self.target.port_place("in", self.input)
+    def attach(self) -> None:
+        """Run between the ports, wherever they are on their nodes now; hidden while there is none."""
+        start, end = self.source.face.port("out", self.output), self.target.face.port("in", self.input)
+        if (there := start is not None and end is not None) != self.isVisible():
+            self.setVisible(there)
         if start is None or end is None:
-            self.setVisible(False)
             return
-        self.setVisible(True)
-        spot = self.source.face.port("out", self.output)
-        self.carries = spot.type if spot else ""
-        start = start - QPointF(IN_DOT, 0) if self.source.face.dot else start
-        end = end + QPointF(IN_DOT, 0) if self.target.face.dot else end
-        path = curve(start, end)
-        self.prepareGeometryChange()  # the scene looks the item up by its old bounds
-        self._bounds = path.controlPointRect().adjusted(-4, -4, 4, 4)
-        self.setPath(path)
-        self._pieces = []
-        self.setFlag(QGraphicsItem.GraphicsItemFlag.ItemUsesExtendedStyleOption, self._bounds.width() > LONG)
+        self._start = (start.x - IN_DOT * self.source.face.dot, start.y)
+        self._end = (end.x + IN_DOT * self.target.face.dot, end.y)
+        self.carries = start.type
+        self.dress()
+        self.follow()
+
+    def follow(self) -> None:
+        """Run between the nodes, wherever they are now."""
+        (left, top, *_), (dx, dy) = self.source.sides, self._start
+        x, y = left + dx, top + dy
+        (left, top, *_), (dx, dy) = self.target.sides, self._end
+        right, bottom = left + dx, top + dy
+        path, low = curve(x, y, right, bottom), min(x, right - reach(x, right)) - PAD
+        wide = max(x + reach(x, right), right) + PAD - low
+        self.setPath(path if wide <= LONG else straightened(path))
+        # after the path: the scene looks the item up by its old bounds
+        self._bounds = QRectF(low, min(y, bottom) - PAD, wide, abs(bottom - y) + 2 * PAD)
+
+    def dress(self) -> None:
+        """Take the look that its state asks for."""
+        bright = self.hot or self.source.isSelected() or self.target.isSelected()
+        self.setPen(_pen(self.carries, bright, self.dim))
 
     def detach(self) -> None:
         """Leave both nodes."""
@@ -105,9 +122,15 @@ class FlowWire(QGraphicsPathItem):
                 node.wires.remove(self)
 
     def set_hot(self, hot: bool) -> None:
+        """Stand out, or not, while the mouse is on it."""
         if hot != self.hot:
             self.hot = hot
-            self.update()
+            self.dress()
+
+    def set_dim(self, dim: bool) -> None:
+        """Fade, or not, while its end is pulled off."""
+        self.dim = dim
+        self.dress()
 
     def shape(self) -> QPainterPath:
         """Easier to hit than it is thick."""
@@ -117,25 +140,6 @@ class FlowWire(QGraphicsPathItem):
 
     def boundingRect(self) -> QRectF:
         return self._bounds
-
-    @guarded
-    def paint(self, painter: QPainter, option: Any, widget: Any = None) -> None:
-        bright = self.hot or self.source.isSelected() or self.target.isSelected()
-        color = theme.on_canvas(self.carries, 0.15 if self.dim else 1.0 if bright else 0.75)
-        pen = QPen(color, 3.0 if bright else 2.2)
-        pen.setCapStyle(Qt.PenCapStyle.RoundCap)
-        if self.broken:
-            pen.setStyle(Qt.PenStyle.DashLine)
-            pen.setColor(theme.color(theme.BAD))
-        painter.setBrush(Qt.BrushStyle.NoBrush)
-        painter.setPen(pen)
-        if self._bounds.width() <= LONG:
-            painter.drawPath(self.path())
-            return
-        self._pieces = self._pieces or pieces(self.path())
-        for bounds, piece in self._pieces:
-            if bounds.intersects(option.exposedRect):
-                painter.drawPath(piece)
 
 
 class LiveWire(QGraphicsPathItem):
@@ -153,5 +157,5 @@ class LiveWire(QGraphicsPathItem):
         if refused:
             pen.setStyle(Qt.PenStyle.DashLine)
         self.setPen(pen)
-        self.setPath(curve(start, end))
+        self.setPath(curve(start.x(), start.y(), end.x(), end.y()))
         self.setVisible(True)
