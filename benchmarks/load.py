@@ -1,11 +1,11 @@
 """Loading: time and peak memory from a model's name to the end of its first step, beside diffusers in the same run.
 
-    python benchmarks/load.py [--megabytes 500] [--device cpu] [--dtype float32] [--repeat 3]
+    python benchmarks/load.py [--megabytes 500 | --full] [--stored float16] [--dtype float32] [--device cpu]
 
 Makes a checkpoint of the Stable Diffusion 1 layout with random weights in a temporary folder (about half in the
-denoiser), then loads it in fresh processes, ours and theirs in turn, after all files have been read once. Printed is
-the median: CPU seconds of import, of loading, of the first use of every weight, and peak memory above the imports in
-multiples of the weights.
+denoiser; with --full, Stable Diffusion 1.5 at its full size), then loads it in fresh processes, ours and theirs in turn
+(--repeat 3 times), after all files have been read once. Printed is the median: CPU seconds of import, of loading, of
+the first use of every weight, and peak memory above the imports in multiples of the weights.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ import sys
 import tempfile
 from pathlib import Path
 
+import sd15
+
+WIDTH = {"float32": 4, "float16": 2, "bfloat16": 2}
 ROOT = Path(__file__).resolve().parent.parent
 
 PRELUDE = """
@@ -65,23 +68,16 @@ print(json.dumps([imported - start, loaded - imported, used - loaded, peak() - b
 """
 
 
-def make_checkpoint(folder: Path, megabytes: int) -> int:
+def make_checkpoint(folder: Path, options: argparse.Namespace) -> int:
     """A checkpoint of about this size; returns the bytes of its weights."""
-    import torch
-
-    sys.path.insert(0, str(ROOT / "tests"))
-    import tiny
-
-    width = int((megabytes / 500) ** 0.5 * 10) * 16
-    tiny.UNET |= {"block_out_channels": [width, 2 * width, 4 * width], "layers_per_block": 2, "norm_num_groups": 16}
-    tiny.UNET |= {"down_block_types": ["CrossAttnDownBlock2D"] * 2 + ["DownBlock2D"]}
-    tiny.UNET |= {"up_block_types": ["UpBlock2D"] + ["CrossAttnUpBlock2D"] * 2, "attention_head_dim": 8}
-    tiny.UNET |= {"cross_attention_dim": 4 * width}
-    tiny.VAE |= {"block_out_channels": [width, width]}
-    tiny.TEXT |= {"hidden_size": 4 * width, "intermediate_size": 16 * width, "num_hidden_layers": 6}
-    torch.manual_seed(0)
-    tiny.text_to_image(folder)
-    return sum(path.stat().st_size for path in folder.rglob("*.safetensors"))
+    width = int((options.megabytes / 500) ** 0.5 * 10) * 16
+    sd15.UNET |= {"block_out_channels": [width, 2 * width, 4 * width], "norm_num_groups": 16}
+    sd15.UNET |= {"down_block_types": ["CrossAttnDownBlock2D"] * 2 + ["DownBlock2D"]}
+    sd15.UNET |= {"up_block_types": ["UpBlock2D"] + ["CrossAttnUpBlock2D"] * 2, "cross_attention_dim": 4 * width}
+    sd15.VAE |= {"block_out_channels": [width, width], "down_block_types": ["DownEncoderBlock2D"] * 2}
+    sd15.VAE |= {"up_block_types": ["UpDecoderBlock2D"] * 2, "norm_num_groups": 16}
+    sd15.TEXT |= {"hidden_size": 4 * width, "intermediate_size": 16 * width, "num_hidden_layers": 6}
+    return sd15.checkpoint(folder, options.stored)
 
 
 def measure(script: str, folder: Path, device: str, dtype: str) -> list[float]:
@@ -95,15 +91,17 @@ def measure(script: str, folder: Path, device: str, dtype: str) -> list[float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--megabytes", type=int, default=500)
+    parser.add_argument("--full", action="store_true", help="Stable Diffusion 1.5 at full size")
+    parser.add_argument("--stored", default="float32", choices=["float32", "float16", "bfloat16"])
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--dtype", default="float32", choices=["float32", "float16", "bfloat16"])
     parser.add_argument("--repeat", type=int, default=3)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        stored = make_checkpoint(folder, options.megabytes)
-        size = stored * {"float32": 1, "float16": 0.5, "bfloat16": 0.5}[options.dtype]
-        print(f"{stored / 1e6:.0f} MB of float32 weights, loaded as {options.dtype} on {options.device}")
+        stored = sd15.checkpoint(folder, options.stored) if options.full else make_checkpoint(folder, options)
+        size = stored * WIDTH[options.dtype] / WIDTH[options.stored]
+        print(f"{stored / 1e6:.0f} MB of {options.stored} weights, loaded as {options.dtype} on {options.device}")
         print(f"{'':12}{'import s':>10}{'load s':>10}{'first use s':>13}{'peak / weights':>16}")
         runs: dict[str, list[list[float]]] = {"nodeflow": [], "diffusers": []}
         for _ in range(options.repeat):

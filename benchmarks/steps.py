@@ -1,9 +1,12 @@
 """One denoising step and one decode of Stable Diffusion 1.5's shape, against diffusers in the same run.
 
 Both sides hold the very same weights (random, seeded), so the pictures must agree and only the code differs. Calls
-alternate, and the ratio is that of the medians. Needs diffusers (`pip install -e .[test]`) and about 5 GB of memory.
+alternate and CPU seconds count; the ratio is the median of the ratios of neighbours, so that a busy machine slows both
+alike. With --layers, our call is also taken apart: which kind of operation takes how much of the time, and how much of
+the machine's best matrix product or convolution, measured just before, it reaches. Needs diffusers (`pip install -e
+.[test]`) and about 5 GB of memory.
 
-    python benchmarks/steps.py [--size 256] [--runs 3] [--threads 1]
+    python benchmarks/steps.py [--size 256 512] [--runs 3] [--threads 1] [--layers]
 """
 
 from __future__ import annotations
@@ -12,29 +15,15 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
+from layers import Clock, Peaks, peaks
+from sd15 import UNET, VAE
 from torch import Tensor
 
 from nodeflow.diffusion.models import model_class
-
-UNET = {
-    "sample_size": 64,
-    "cross_attention_dim": 768,
-    "attention_head_dim": 8,
-    "block_out_channels": [320, 640, 1280, 1280],
-    "down_block_types": ["CrossAttnDownBlock2D"] * 3 + ["DownBlock2D"],
-    "up_block_types": ["UpBlock2D"] + ["CrossAttnUpBlock2D"] * 3,
-}
-VAE = {
-    "block_out_channels": [128, 256, 512, 512],
-    "down_block_types": ["DownEncoderBlock2D"] * 4,
-    "up_block_types": ["UpDecoderBlock2D"] * 4,
-    "layers_per_block": 2,
-    "latent_channels": 4,
-    "sample_size": 512,
-}
 
 
 def pair(name: str, config: dict[str, Any]) -> tuple[Any, Any]:
@@ -49,45 +38,60 @@ def pair(name: str, config: dict[str, Any]) -> tuple[Any, Any]:
     return ours.eval().requires_grad_(False), reference
 
 
-def compare(what: str, ours: Callable[[], Tensor], theirs: Callable[[], Tensor], runs: int) -> None:
-    """Time two calls in turn after one warm-up each, and print their medians and ratio."""
+def compare(
+    what: str, ours: Callable[[], Tensor], theirs: Callable[[], Tensor], runs: int, peak: Peaks | None = None
+) -> None:
+    """Time two calls in turn after one warm-up each, and print their medians and ratio; with a peak, where it goes."""
     difference = float((ours() - theirs()).abs().max())
     seconds: tuple[list[float], list[float]] = ([], [])
     for _ in range(runs):
         for call, found in zip((ours, theirs), seconds, strict=True):
-            began = time.perf_counter()
+            began = time.process_time()
             call()
-            found.append(time.perf_counter() - began)
+            found.append(time.process_time() - began)
     a, b = map(statistics.median, seconds)
-    print(f"{what:<28} {a:7.2f} s   diffusers {b:7.2f} s   ratio {a / b:.2f}   largest difference {difference:.1e}")
+    ratio = statistics.median(mine / other for mine, other in zip(*seconds, strict=True))
+    print(f"{what:<28} {a:7.2f} CPU s   diffusers {b:7.2f} CPU s   ratio {ratio:.2f}", end="")
+    print(f"   largest difference {difference:.1e}")
+    if peak is not None:
+        with Clock() as clock:
+            ours()
+        print(clock.table(peak), flush=True)
 
 
 @torch.no_grad()
 def main() -> None:
     options = argparse.ArgumentParser()
-    options.add_argument("--size", type=int, default=256)
+    options.add_argument("--size", type=int, nargs="+", default=[256])
     options.add_argument("--runs", type=int, default=3)
     options.add_argument("--threads", type=int, default=0)
+    options.add_argument("--layers", action="store_true")
     given = options.parse_args()
     if given.threads:
         torch.set_num_threads(given.threads)
-    step(given.size, given.runs)
-    decode(given.size, given.runs)
+    peak = peaks() if given.layers else None
+    if peak is not None:
+        print(f"{torch.get_num_threads()} threads; at best {peak.product:.0f} GFLOP/s in matrix products, ", end="")
+        print(f"{peak.convolution:.0f} in 3×3 convolutions")
+    step(given.size, given.runs, peak)
+    decode(given.size, given.runs, peak)
 
 
-def step(size: int, runs: int) -> None:
+def step(sizes: list[int], runs: int, peak: Peaks | None) -> None:
     """One call of the denoiser, batch 2, as guidance makes it."""
     unet, reference = pair("UNet2DConditionModel", UNET)
-    x, states = torch.randn(2, 4, size // 8, size // 8), torch.randn(2, 77, 768)
-    ours, theirs = lambda: unet(x, 500, states), lambda: reference(x, 500, states).sample
-    compare(f"step, {size}², batch 2", ours, theirs, runs)
+    for size in sizes:
+        x, states = torch.randn(2, 4, size // 8, size // 8), torch.randn(2, 77, 768)
+        ours = partial(unet, x, 500, states)
+        compare(f"step, {size}², batch 2", ours, lambda x=x, s=states: reference(x, 500, s).sample, runs, peak)  # type: ignore[misc]
 
 
-def decode(size: int, runs: int) -> None:
+def decode(sizes: list[int], runs: int, peak: Peaks | None) -> None:
     """One picture out of a latent."""
     vae, reference = pair("AutoencoderKL", VAE)
-    z = torch.randn(1, 4, size // 8, size // 8)
-    compare(f"decode, {size}²", lambda: vae.decode(z), lambda: reference.decode(z).sample, runs)
+    for size in sizes:
+        z = torch.randn(1, 4, size // 8, size // 8)
+        compare(f"decode, {size}²", partial(vae.decode, z), lambda z=z: reference.decode(z).sample, runs, peak)  # type: ignore[misc]
 
 
 if __name__ == "__main__":
