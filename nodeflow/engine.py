@@ -39,8 +39,9 @@ class Engine:
         results: The cache; by default in memory and in the user's cache folder.
         device: "auto", "cpu", "cuda", "cuda:1" or "mps".
         dtype: "auto", "float32", "float16" or "bfloat16".
-        vram: Bytes of weights that may lie on the device at once; idle ones give way. What is in use never does, so a
-            network larger than that runs all the same. 0 = four fifths of a CUDA card, no bound elsewhere.
+        vram: Bytes of weights that may lie on the device at once. Idle networks give way; of one for which that is not
+            enough, the blocks pass through the device one by one. 0 = four fifths of a CUDA card, no bound elsewhere;
+            on the CPU, where weights lie in host memory anyway, only idle networks give way.
 
     Raises:
         NodeflowError: NF411 or NF412 for a device or number format that is not there.
@@ -144,6 +145,16 @@ class Engine:
         """What `check` finds in the graph with these values."""
         live = [name for name, value in values.items() if not is_plain(value)]
         return check(with_values(graph, values), self.library, wanted=wanted, given=live, inside=True)
+
+    def moves(self) -> list[str]:
+        """A line for each network whose blocks passed through the device, since the engine was made."""
+        if "residency" not in self.__dict__:
+            return []
+        return [
+            f"{kind} did not fit on {device}: {moves.count} blocks moved, {moves.nbytes / 1e9:.2f} GB, "
+            f"{moves.waited:.2f} s waited for"
+            for (kind, device), moves in self.residency.moves.items()
+        ]
 
     def run(self, plan: Plan, *, emit: Callable[[Any], None] | None = None, cancel: Token | None = None) -> Report:
         """Do what a plan says."""

@@ -30,10 +30,14 @@ def run(
     wanted: Annotated[list[str] | None, Option("--output", help="Only this output; may be repeated.")] = None,
     device: Annotated[str, Option("--device", help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
     dtype: Annotated[str, Option("--dtype", help="auto, float32, float16, bfloat16.")] = "auto",
-    vram: Annotated[str, Option("--vram", help="Weights on the device at once, as 6GB; idle models leave it.")] = "",
+    vram: Annotated[
+        str, Option("--vram", help="Weights on the device at once, as 6GB; what is larger passes through in blocks.")
+    ] = "",
     as_json: Annotated[bool, Option("--json", help="Events as JSON lines on standard output.")] = False,
     quiet: Annotated[bool, Option("--quiet", "-q", help="No progress bars.")] = False,
-    tell: Annotated[bool, Option("--report", help="Say what each node did: time, cache, size.")] = False,
+    tell: Annotated[
+        bool, Option("--report", help="Say what each node did: time, cache, size; and what moved.")
+    ] = False,
     save_every: Annotated[
         int, Option("--save-every", low=0, help="Samplers keep their state each so manieth step.")
     ] = 0,
@@ -67,7 +71,7 @@ def run(
     with listener(as_json, quiet) as emit, cancelled_by_ctrl_c() as token:
         report = engine.run(plan, emit=emit, cancel=token)
     if tell:
-        echo(table(report), err=True)
+        echo("\n".join([table(report), *engine.moves()]), err=True)
     say_broken_packs(engine.library, report.faults)
     _deliver(report, Saver(document, out, values), name, suffix, as_json)
     return _status(report, engine)

@@ -5,13 +5,14 @@
 
 A network is *pinned* while borrowed, *idle* after. Each device has a budget in bytes; when a borrowed network needs
 room there, idle ones leave, the longest unused first: from a device to host memory ("cpu"), from there altogether
-(weights are mapped from their files, so loading again costs no more than reading them). Pinned networks never move,
-so a budget can be exceeded by what is in use at once. Handles of the same content, configuration, format and patches
-share a network.
+(weights are mapped from their files, so loading again costs no more than reading them). Pinned networks never move. A
+network for which they leave too little room stays in host memory, and its blocks pass through the device one by one
+(`streaming`). Handles of the same content, configuration, format and patches share a network.
 
 Locks: `_lock` guards the books and is held while networks leave; each place has its own lock, held while its network
 is loaded or moved in, so that a slow load keeps nobody waiting who wants another network. A place's lock is taken
-without `_lock` held, and `_lock` inside it only for bookkeeping.
+without `_lock` held, and `_lock` inside it only for bookkeeping. A network whose blocks pass through serves one thread
+at a time: its `turn` is held as long as it is borrowed.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -30,6 +31,7 @@ from nodeflow.values import Weights
 
 from .checkpoints.load import load_weights, weight_bytes
 from .devices import pick_device, pick_dtype
+from .streaming import Carrier, Moves, Streamed, carrier
 
 HOST = "cpu"
 Loader = Callable[[Weights, str, str], nn.Module]
@@ -43,7 +45,7 @@ class Held(NamedTuple):
         folder: Where it came from.
         device: Where it is.
         dtype: Its number format.
-        nbytes: Its size.
+        nbytes: The bytes it takes there at most.
         borrowers: How many use it now; 0 = idle.
     """
 
@@ -77,9 +79,19 @@ class _Place:
     folder: str
     device: str
     net: nn.Module | None = None
+    stream: Streamed | None = None
     nbytes: int = 0
     borrowers: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
+    turn: threading.RLock = field(default_factory=threading.RLock)
+
+    def take(self) -> nn.Module | None:
+        """Its network, which it no longer has; one whose blocks passed through the device is back in host memory."""
+        net, stream = self.net, self.stream
+        self.net = self.stream = None
+        if stream is not None:
+            stream.close()
+        return net
 
 
 def default_budgets() -> dict[str, int]:
@@ -96,6 +108,7 @@ class Residency:
         budgets: Bytes a device ("cuda:0", "cpu"); a device without one is not limited. None: `default_budgets()`.
         load: Makes a network from (handle, device, dtype).
         measure: The bytes it will take, from (handle, dtype).
+        carry: What takes the blocks of networks without room to a device.
     """
 
     def __init__(
@@ -103,12 +116,15 @@ class Residency:
         budgets: Mapping[str, int] | None = None,
         load: Loader = load_weights,
         measure: Callable[[Weights, str], int] = weight_bytes,
+        carry: Callable[[str], Carrier] = carrier,
     ) -> None:
         self._budgets = dict(default_budgets() if budgets is None else budgets)
-        self._load, self._measure = load, measure
+        self._load, self._measure, self._carry = load, measure, carry
         self._lock = threading.Lock()
         self._places: dict[tuple[_Identity, str], _Place] = {}
         """By identity and device, the longest unused first."""
+        self.moves: dict[tuple[str, str], Moves] = {}
+        """What networks whose blocks passed through a device did, by their kind and the device."""
 
     @contextmanager
     def weights(self, handle: Weights, device: str = "auto", dtype: str = "auto") -> Iterator[nn.Module]:
@@ -121,7 +137,8 @@ class Residency:
             dtype: As for `pick_dtype`, where the handle leaves it open.
 
         Raises:
-            NodeflowError: As `load_weights`, `pick_device` and `pick_dtype`.
+            NodeflowError: As `load_weights`, `pick_device` and `pick_dtype`; NF505, not even a layer of it has room
+                beside what is in use.
         """
         device = pick_device(device)
         dtype = pick_dtype(dtype if handle.dtype == "auto" else handle.dtype, device)
@@ -133,7 +150,8 @@ class Residency:
                 if place.net is None:
                     self._bring(place, handle)
             assert place.net is not None
-            yield place.net
+            with place.turn if place.stream is not None else nullcontext():
+                yield place.net
         finally:
             self._unpin(place)
 
@@ -150,7 +168,7 @@ class Residency:
             idle = [place for place in self._idle() if device in ("", place.device)]
             for place in idle:
                 self._forget(place)
-                place.net = None
+                place.take()
             freed = sum(place.nbytes for place in idle)
         if freed and torch.cuda.is_available():
             torch.cuda.empty_cache()
@@ -186,6 +204,10 @@ class Residency:
         place.nbytes = self._measure(handle, place.identity.dtype) if net is None else _nbytes(net)
         with self._lock:
             self._make_room(place.device)
+            room = self._room(place)
+        if place.nbytes > room:
+            self._stream(place, net or self._load(handle, HOST, place.identity.dtype), room)
+            return
         try:
             net = self._moved(place, net, handle)
         except torch.OutOfMemoryError:
@@ -193,6 +215,20 @@ class Residency:
             net = self._moved(place, net, handle)
         with self._lock:
             place.net, place.nbytes = net, _nbytes(net)
+
+    def _stream(self, place: _Place, net: nn.Module, room: int) -> None:
+        moves = self.moves.setdefault((place.identity.kind, place.device), Moves())
+        stream = Streamed(net, room, self._carry(place.device), place.device, moves)
+        with self._lock:
+            place.net, place.stream, place.nbytes = net, stream, stream.nbytes
+
+    def _room(self, place: _Place) -> int:
+        """What the others on a device leave of its budget; in host memory a network has all it needs."""
+        budget = self._budgets.get(place.device)
+        if budget is None or place.device == HOST:
+            return place.nbytes
+        others = (other for other in self._places.values() if other is not place and other.device == place.device)
+        return max(0, budget - sum(other.nbytes for other in others))
 
     def _moved(self, place: _Place, net: nn.Module | None, handle: Weights) -> nn.Module:
         if net is None:
@@ -231,11 +267,13 @@ class Residency:
     def _evict(self, place: _Place) -> None:
         """Off a device into host memory, if it may hold so much; off the host altogether."""
         self._forget(place)
-        fits = place.nbytes <= self._budgets.get(HOST, place.nbytes)
+        net = place.take()
+        assert net is not None
+        nbytes = _nbytes(net)
+        fits = nbytes <= self._budgets.get(HOST, nbytes)
         if place.device == HOST or not fits or (place.identity, HOST) in self._places:
             return
-        assert place.net is not None
-        moved = _Place(place.identity, place.folder, HOST, place.net.to(HOST), place.nbytes)
+        moved = _Place(place.identity, place.folder, HOST, net.to(HOST), nbytes=nbytes)
         self._places[moved.identity, HOST] = moved
         self._make_room(HOST)
 

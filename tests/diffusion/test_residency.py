@@ -232,7 +232,7 @@ def test_many_threads_load_once_and_wait_only_for_their_own(shelf):
 steps = st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from(["cpu", CARD]), st.booleans()), max_size=30)
 
 
-@given(steps=steps, card=st.integers(0, 3), host=st.integers(0, 3))
+@given(steps=steps, card=st.integers(1, 3), host=st.integers(0, 3))
 def test_budgets_hold_whenever_nothing_is_borrowed_beyond_them(steps, card, host):
     shelf = Shelf()
     lender = make(shelf, **{CARD: card * SIZE}, cpu=host * SIZE)
@@ -242,7 +242,7 @@ def test_budgets_hold_whenever_nothing_is_borrowed_beyond_them(steps, card, host
         if release:
             lender.release()
         used = [held.device for held in lender.held()]
-        assert used.count(CARD) <= max(card, 1) and used.count("cpu") <= max(host, 1)
+        assert used.count(CARD) <= card and used.count("cpu") <= max(host, 1)
         assert len(lender._places) == len(used)
 
 
@@ -253,7 +253,12 @@ def test_threads_and_tight_budgets_end_with_clean_books(shelf):
     def work(seed):
         for i in range(60):
             name, device = "abcd"[(seed * 7 + i * 3) % 4], ("cpu", CARD)[(seed + i) % 2]
-            net = use(lender, name, device)
+            try:
+                net = use(lender, name, device)
+            except NodeflowError as error:
+                if "NF505" not in str(error) or device != CARD:
+                    faults.append(str(error))  # only a card that another thread fills may be refused
+                continue
             if net.name != name:
                 faults.append(name)
             if i % 13 == 0:

@@ -122,7 +122,7 @@ class CLIPTextEmbeddings(nn.Module):
         length, most = input_ids.shape[-1], self.position_embedding.num_embeddings
         if length > most:
             raise NodeflowError("NF414", f"a prompt of {length} tokens, but the text encoder takes {most}")
-        return self.token_embedding(input_ids) + self.position_embedding.weight[:length]
+        return self.token_embedding(input_ids) + self.position_embedding(torch.arange(length, device=input_ids.device))
 
 
 class CLIPEncoder(nn.Module):

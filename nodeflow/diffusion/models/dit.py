@@ -93,10 +93,11 @@ class DiTTransformer2DModel(Model):
         self._require_classes(hidden_states, class_labels)
         rows, columns = self.pos_embed.grid(hidden_states)
         x, t = self.pos_embed(hidden_states), timestep_vector(timestep, hidden_states)
+        first: Any = self.transformer_blocks[0]
+        condition = first.norm1.emb(t, class_labels)
         for block in self.transformer_blocks:
             x = block(x, t, class_labels, change=None if changes is None else changes.get(block))
-        first: Any = self.transformer_blocks[0]
-        shift, scale = self.proj_out_1(F.silu(first.norm1.emb(t, class_labels)))[:, None].chunk(2, dim=-1)
+        shift, scale = self.proj_out_1(F.silu(condition))[:, None].chunk(2, dim=-1)
         return unpatched(self.proj_out_2(modulated(normalised(x), shift, scale)), rows, columns, self._c.patch_size)
 
     def _require_classes(self, x: Tensor, labels: Tensor) -> None:

@@ -80,7 +80,7 @@ class LDMBertEncoder(nn.Module):
         length, most = input_ids.shape[-1], self.embed_positions.num_embeddings
         if length > most:
             raise NodeflowError("NF414", f"a prompt of {length} tokens, but the text encoder reads {most}")
-        x = self.embed_tokens(input_ids) + self.embed_positions.weight[:length]
+        x = self.embed_tokens(input_ids) + self.embed_positions(torch.arange(length, device=input_ids.device))
         states = [x]
         for layer in self.layers:
             states.append(layer(states[-1]))

@@ -89,6 +89,14 @@ class T5Attention(nn.Module):
         return self.o(read.transpose(1, 2).flatten(2))
 
 
+class WideLinear(Linear):
+    """A linear layer that computes in the format of its input."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[..., C] -> [..., C'], in the format of x."""
+        return linear(x, self.weight.to(x.dtype))
+
+
 class T5Perceptron(nn.Module):
     """W_o (GELU(W_0 x) ⊙ W_1 x), or W_o ReLU(W_i x) in the first version."""
 
@@ -99,7 +107,7 @@ class T5Perceptron(nn.Module):
             self.wi_0, self.wi_1 = (Linear(c.d_model, c.d_ff, bias=False) for _ in range(2))
         else:
             self.wi = Linear(c.d_model, c.d_ff, bias=False)
-        self.wo = Linear(c.d_ff, c.d_model, bias=False)
+        self.wo = WideLinear(c.d_ff, c.d_model, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, T, D] -> [B, T, D], float32 where x is float16: trained in bfloat16, these values leave its range."""
@@ -108,7 +116,7 @@ class T5Perceptron(nn.Module):
             h = F.gelu(self.wi_0(x), approximate="tanh").to(wide) * self.wi_1(x).to(wide)
         else:
             h = F.relu(self.wi(x)).to(wide)
-        return linear(h, self.wo.weight.to(wide))
+        return self.wo(h)
 
 
 class T5Layer(nn.Module):
@@ -154,7 +162,7 @@ class T5Stack(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """Embedded tokens [B, T, D], `mask` [B, T] True where a token may be read -> [B, T, D]."""
-        shift = self._shift(x.shape[1], x.dtype)
+        shift = self._shift(x.shape[1], x.dtype, x.device)
         if mask is not None:
             shift = shift.masked_fill(~mask[:, None, None, :], torch.finfo(x.dtype).min)
         x = x.float()
@@ -162,12 +170,12 @@ class T5Stack(nn.Module):
             x = block(x, shift)
         return self.final_layer_norm(x)
 
-    def _shift(self, length: int, dtype: torch.dtype) -> Tensor:
+    def _shift(self, length: int, dtype: torch.dtype, device: torch.device) -> Tensor:
         """What is added to the scores of tokens by their distance, [1, heads, T, T]."""
-        table = self.get_submodule("block.0.layer.0.SelfAttention.relative_attention_bias").get_parameter("weight")
-        place = torch.arange(length, device=table.device)
+        table = self.get_submodule("block.0.layer.0.SelfAttention.relative_attention_bias")
+        place = torch.arange(length, device=device)
         buckets, reach = self._c.relative_attention_num_buckets, self._c.relative_attention_max_distance
-        return table.to(dtype)[bucket(place[None] - place[:, None], buckets, reach)].permute(2, 0, 1)[None]
+        return table(bucket(place[None] - place[:, None], buckets, reach)).to(dtype).permute(2, 0, 1)[None]
 
 
 class T5EncoderModel(Model):

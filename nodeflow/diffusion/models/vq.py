@@ -103,6 +103,7 @@ class Codebook(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         """Each cell of [B, C, H, W] as the word nearest to it, argmin_j ‖z − e_j‖."""
         cells = z.permute(0, 2, 3, 1).flatten(0, 2)
-        nearest = torch.cdist(cells.float(), self.embedding.weight.float()).argmin(1)
+        words = self.embedding(torch.arange(self.embedding.num_embeddings, device=z.device))
+        nearest = torch.cdist(cells.float(), words.float()).argmin(1)
         chosen = self.embedding(nearest).to(z.dtype)
         return chosen.unflatten(0, (z.shape[0], *z.shape[2:])).permute(0, 3, 1, 2)
