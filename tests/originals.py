@@ -199,3 +199,49 @@ def flux(published: Mapping[str, Tensor]) -> State:
 
 def prefixed(state: Mapping[str, Tensor], prefix: str) -> State:
     return {prefix + name: tensor.contiguous().clone() for name, tensor in state.items()}
+
+
+def stable_audio(dit: Mapping[str, Tensor], seconds: Mapping[str, Tensor], coder: Mapping[str, Tensor]) -> State:
+    """stable-audio-tools' checkpoint: denoiser, the conditioners of seconds, the autoencoder."""
+    state, made = dict(dit), State()
+    names = {"proj_in": "transformer.project_in", "proj_out": "transformer.project_out"}
+    for new, old in (("timestep_proj", "timestep"), ("global_proj", "global"), ("cross_attention_proj", "cond")):
+        names |= {f"{new}.{i}": f"to_{old}_embed.{i}" for i in (0, 2)}
+    for i in range(1 + max(int(name.split(".")[1]) for name in state if name.startswith("transformer_blocks."))):
+        block, old = f"transformer_blocks.{i}", f"transformer.layers.{i}"
+        made[f"{old}.self_attn.to_qkv.weight"] = _fused(state, [f"{block}.attn1.to_{x}" for x in "qkv"], "weight")
+        made[f"{old}.cross_attn.to_kv.weight"] = _fused(state, [f"{block}.attn2.to_{x}" for x in "kv"], "weight")
+        names[f"{block}.attn2.to_q"] = f"{old}.cross_attn.to_q"
+        for new, place in (("attn1", "self_attn"), ("attn2", "cross_attn")):
+            names[f"{block}.{new}.to_out.0"] = f"{old}.{place}.to_out"
+        for number, norm in enumerate(("pre_norm", "cross_attend_norm", "ff_norm"), 1):
+            made[f"{old}.{norm}.gamma"] = state.pop(f"{block}.norm{number}.weight")
+            made[f"{old}.{norm}.beta"] = state.pop(f"{block}.norm{number}.bias")
+        names |= {f"{block}.ff.net.0.proj": f"{old}.ff.ff.0.proj", f"{block}.ff.net.2": f"{old}.ff.ff.2"}
+    made["timestep_features.weight"] = state.pop("time_proj.weight")[:, None]
+    made["transformer.rotary_pos_emb.inv_freq"] = torch.ones(16)
+    whole = prefixed(made | _renamed(state, names), "model.model.")
+    for new, old in (("start", "seconds_start"), ("end", "seconds_total")):
+        for leaf in ("0.weights", "1.weight", "1.bias"):
+            tensor = seconds[f"{new}_number_conditioner.time_positional_embedding.{leaf}"]
+            whole[f"conditioner.conditioners.{old}.embedder.embedding.{leaf}"] = tensor.clone()
+    return whole | prefixed(oobleck(coder), "pretransform.model.")
+
+
+def oobleck(published: Mapping[str, Tensor]) -> State:
+    """stable-audio-tools' Oobleck: a list of convolution, blocks, activation, convolution each way."""
+    made: State = {}
+    depth = 1 + max(int(name.split(".")[2]) for name in published if name.startswith("encoder.block."))
+    for name, tensor in published.items():
+        side, *path, leaf = name.split(".")
+        tensor = tensor.flatten() if leaf in ("alpha", "beta") else tensor
+        if path[0] != "block":
+            place = str({"conv1": 0, "snake1": depth + 1, "conv2": depth + 2}[path[0]])
+        else:
+            units = {f"res_unit{i}": i - 1 + 2 * (side == "decoder") for i in (1, 2, 3)}
+            whole = units | ({"snake1": 3, "conv1": 4} if side == "encoder" else {"snake1": 0, "conv_t1": 1})
+            place = f"{int(path[1]) + 1}.layers.{whole[path[2]]}"
+            if len(path) == 4:
+                place += f".layers.{('snake1', 'conv1', 'snake2', 'conv2').index(path[3])}"
+        made[f"{side}.layers.{place}.{leaf}"] = tensor.contiguous()
+    return made

@@ -173,12 +173,13 @@ _MAPS = {
     "sdxl-refiner": _UNET_MAP,
     "sd3": ("transformer", "SD3Transformer2DModel", "sd3"),
     "flux": ("transformer", "FluxTransformer2DModel", "flux"),
+    "stable-audio": ("transformer", "StableAudioDiTModel", "stable-audio"),
 }
 """Family -> component, class and name map of its denoiser."""
 
 
 def _of_family(mark: Mark, prefix: str, shapes: Shapes, metadata: Mapping[str, str]) -> Recognised:
-    original = prefix + _UNET in shapes or mark.has[0].startswith(("double_blocks", "joint_blocks"))
+    original = prefix + _UNET in shapes or mark.has[0].startswith(_ORIGINAL)
     texts_inside = [row for row in _TEXTS if any(f"{row[0]}{name}" in shapes for name in _text_names(row[3]))]
     family = _family(mark.family, prefix, shapes, [row[0] for row in texts_inside])
     parts = [Part(component, kind, at, names, config) for at, component, kind, names, config in texts_inside]
@@ -187,8 +188,7 @@ def _of_family(mark: Mark, prefix: str, shapes: Shapes, metadata: Mapping[str, s
     if family in _MAPS:
         component, kind, names = _MAPS[family]
         parts = [Part(component, kind, prefix, names if original else "", names if original else ""), *parts]
-    coder = _coder_prefix(shapes) if family in _MAPS else None
-    parts += [Part("vae", "AutoencoderKL", coder, "ldm-vae", "ldm-vae")] if coder else []
+    parts += _beside(family, shapes)
     prediction, zero = _prediction(family, prefix, shapes, metadata)
     task = _task(family, prefix, shapes)
     whole = len(parts) > 1
@@ -196,6 +196,26 @@ def _of_family(mark: Mark, prefix: str, shapes: Shapes, metadata: Mapping[str, s
     words = f"a model of {title}" if whole else f"the denoiser of {title} alone"
     distilled = family == "flux" and not any(name in shapes for name in _guided(prefix))
     return Recognised("model" if whole else "denoiser", words, family, task, prediction, zero, distilled, tuple(parts))
+
+
+_ORIGINAL = ("double_blocks", "joint_blocks", "transformer.layers")
+"""How names of the makers begin that have no others."""
+_SOUND_PARTS = (
+    Part("vae", "AutoencoderOobleck", "pretransform.model.", "oobleck", "oobleck"),
+    Part("projection_model", "StableAudioProjectionModel", "conditioner.conditioners.", "stable-audio-seconds",
+         "stable-audio-seconds"),
+)  # fmt: skip
+_SOUND_NAMES = ("decoder.layers.0.weight_v", "seconds_start.embedder.embedding.1.weight")
+"""A name that each of `_SOUND_PARTS` cannot do without."""
+
+
+def _beside(family: str, shapes: Shapes) -> list[Part]:
+    """What a file has beside a denoiser of this family and text encoders."""
+    if family == "stable-audio":
+        pairs = zip(_SOUND_PARTS, _SOUND_NAMES, strict=True)
+        return [part for part, name in pairs if part.prefix + name in shapes]
+    coder = _coder_prefix(shapes) if family in _MAPS else None
+    return [Part("vae", "AutoencoderKL", coder, "ldm-vae", "ldm-vae")] if coder else []
 
 
 def _family(marked: str, prefix: str, shapes: Shapes, texts: list[str]) -> str:

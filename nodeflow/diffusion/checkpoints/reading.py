@@ -131,6 +131,12 @@ def _changed(tensor: Tensor, source: Source) -> Tensor:
         tensor = tensor.narrow(0, source.start, source.rows)
     if source.change == "matrix" and tensor.ndim == 4:
         return tensor.flatten(1)
+    if source.change == "vector":
+        return tensor.flatten()
+    if source.change == "channels" and tensor.ndim == 1:
+        return tensor[None, :, None]
+    if source.change == "identity":
+        return torch.eye(tensor.shape[0], dtype=tensor.dtype)
     if source.change == "transposed":
         return tensor.T.contiguous()  # as the published file has it: the same rounding, to the bit
     if source.change == "swapped" and tensor.ndim and tensor.shape[0] % 2 == 0:

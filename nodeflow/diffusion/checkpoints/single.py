@@ -22,24 +22,19 @@ from .originals import part, within
 from .originals.configs import CONFIGS, unet
 
 _TOKENIZERS = Path(__file__).with_name("tokenizers")
-"""CLIP's byte pairs (Copyright 2021 OpenAI, MIT licence), once as CLIP pads prompts, once as OpenCLIP does."""
-_FLOW = {
-    "_class_name": "FlowMatchEulerDiscreteScheduler", "num_train_timesteps": 1000, "shift": 3.0,
-    "use_dynamic_shifting": True, "base_shift": 0.5, "max_shift": 1.15, "base_image_seq_len": 256,
-    "max_image_seq_len": 4096,
-}  # fmt: skip
-_PLAIN_FLOW = {"_class_name": "FlowMatchEulerDiscreteScheduler", "num_train_timesteps": 1000}
-_SCHEDULERS: Mapping[tuple[str, bool], Mapping[str, Any]] = {
-    ("flux", False): _FLOW,
-    ("flux", True): {**_PLAIN_FLOW, "shift": 1.0},
-    ("sd3", False): {**_PLAIN_FLOW, "shift": 3.0},
-}  # fmt: skip
-"""(family, distilled) -> its published scheduler, where the table of families has none."""
+"""CLIP's byte pairs (Copyright 2021 OpenAI, MIT licence), once as CLIP pads prompts, once as OpenCLIP does, and the
+pieces of T5 (Copyright 2019 The T5 Authors, Apache licence 2.0)."""
+_T5_ROWS = 32128
+"""Rows of the table of every T5 that reads those pieces."""
+_DISTILLED: Mapping[str, Mapping[str, Any]] = {"flux": {"shift": 1.0, "use_dynamic_shifting": False}}
+"""What a family's scheduler has otherwise for models of few steps."""
 _SEATS: Mapping[tuple[str, str], tuple[str, str, str]] = {
     ("sd1", "text_encoder"): ("text_encoder", "CLIPTextModel", "clip-plain"),
     ("sd2", "text_encoder_2"): ("text_encoder", "CLIPTextModel", "clip-plain"),
     ("sdxl", "text_encoder"): ("text_encoder", "CLIPTextModel", "clip-plain"),
     ("flux", "text_encoder"): ("text_encoder", "CLIPTextModel", "clip-plain"),
+    ("sd3", "text_encoder"): ("text_encoder", "CLIPTextModelWithProjection", "clip-identity"),
+    ("stable-audio", "text_encoder_3"): ("text_encoder", "T5EncoderModel", "t5"),
     ("flux", "text_encoder_3"): ("text_encoder_2", "T5EncoderModel", "t5"),
 }
 """(family, component as a file alone is recognised) -> its place in a model of that family, class and name map."""
@@ -147,9 +142,7 @@ def _config(file: Path, header: Header, each: Part, model: Recognised) -> Mappin
 
 
 def _scheduler(file: Path, found: Recognised, family: families.Family) -> Component:
-    config = dict(family.scheduler)
-    if not config or found.distilled:
-        config = dict(_SCHEDULERS.get((found.family, found.distilled), config))
+    config = {**family.scheduler, **(_DISTILLED.get(found.family, {}) if found.distilled else {})}
     if not config:
         raise NodeflowError(
             "NF406", f"models of the family {family.name} in one file bring no scheduler", where=str(file)
@@ -183,16 +176,20 @@ def _tokenizer(name: str, encoder: Component) -> dict[str, Component]:
     if encoder.kind.startswith("CLIP"):
         form = "open-clip" if encoder.config().get("hidden_act") == "gelu" else "clip"
         return {place: Component("transformers", "CLIPTokenizer", _TOKENIZERS / form)}
-    if not (encoder.folder.parent / "tokenizer.json").is_file():
-        raise NodeflowError("NF408", "the file of a T5 has no tokenizer in it", where=str(encoder.folder),
-                            fix="put the tokenizer.json of a T5 (v1.1) beside it")  # fmt: skip
-    return {place: Component("transformers", "T5TokenizerFast", encoder.folder.parent)}
+    beside = encoder.folder.parent
+    if encoder.config().get("vocab_size") == _T5_ROWS:
+        return {place: Component("transformers", "T5TokenizerFast", _TOKENIZERS / "t5")}
+    if not any((beside / name).is_file() for name in ("tokenizer.json", "spiece.model")):
+        raise NodeflowError("NF408", "this T5 has a vocabulary of its own, and its tokenizer is not in the file",
+                            where=str(encoder.folder),
+                            fix=f"put its tokenizer.json or spiece.model into {beside}")  # fmt: skip
+    return {place: Component("transformers", "T5TokenizerFast", beside)}
 
 
 def _require_whole(file: Path, found: Recognised, family: families.Family, components: Mapping[str, Component]) -> None:
     """Refuse a model that lacks a part, by name."""
     texts = [name for name in family.texts.components if name not in family.texts.optional] if family.texts else []
-    coder = ["vae"] if "AutoencoderKL" in family.autoencoders and "vae" not in components else []
+    coder = ["vae"] if any(family.autoencoders) and "vae" not in components else []
     lacking = [name for name in (*texts, *coder) if name not in components]
     if lacking:
         names = {"vae": "autoencoder (vae)"}

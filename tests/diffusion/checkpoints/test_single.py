@@ -9,95 +9,27 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import save_file
+from tiny_flows import write_t5_tokenizer
 
+import nodeflow
 from nodeflow.diffusion.adapters.patch import patched
+from nodeflow.diffusion.checkpoints import marks
 from nodeflow.diffusion.checkpoints.handles import ModelParts, facts, open_files, open_model
 from nodeflow.diffusion.checkpoints.load import load_weights, weight_bytes
-from nodeflow.diffusion.checkpoints.single import _TOKENIZERS
 from nodeflow.diffusion.residency import Residency
 from nodeflow.errors import NodeflowError
-from tests import originals, tiny
+from tests import originals, singles, tiny
+from tests.singles import original, text_file, write_folder
 
-UNET: dict[str, Any] = {
-    "_class_name": "UNet2DConditionModel", "sample_size": 64, "in_channels": 4, "out_channels": 4,
-    "block_out_channels": [32, 64], "layers_per_block": 1, "down_block_types": ["CrossAttnDownBlock2D", "DownBlock2D"],
-    "up_block_types": ["UpBlock2D", "CrossAttnUpBlock2D"], "cross_attention_dim": 64, "attention_head_dim": 8,
-}  # fmt: skip
-XL_UNET = UNET | {
-    "down_block_types": ["DownBlock2D", "CrossAttnDownBlock2D"], "cross_attention_dim": 192,
-    "block_out_channels": [64, 128],
-    "up_block_types": ["CrossAttnUpBlock2D", "UpBlock2D"], "attention_head_dim": [1, 2], "use_linear_projection": True,
-    "transformer_layers_per_block": [1, 2], "addition_embed_type": "text_time", "addition_time_embed_dim": 256,
-    "projection_class_embeddings_input_dim": 96 + 6 * 256, "sample_size": 128,
-}  # fmt: skip
-VAE: dict[str, Any] = {
-    "_class_name": "AutoencoderKL", "sample_size": 16, "in_channels": 3, "out_channels": 3, "latent_channels": 4,
-    "block_out_channels": [32, 64], "down_block_types": ["DownEncoderBlock2D"] * 2, "layers_per_block": 1,
-    "up_block_types": ["UpDecoderBlock2D"] * 2, "scaling_factor": 0.18215,
-}  # fmt: skip
-TEXT: dict[str, Any] = {
-    "vocab_size": 49408, "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2,
-    "num_attention_heads": 1, "hidden_act": "quick_gelu", "projection_dim": 64, "eos_token_id": 49407,
-}  # fmt: skip
-BIG_TEXT = TEXT | {"hidden_size": 128, "num_attention_heads": 2, "hidden_act": "gelu", "projection_dim": 96}
-
-Parts = dict[str, tuple[str, str, dict[str, Any]]]
-SD: Parts = {
-    "unet": ("diffusers", "UNet2DConditionModel", UNET),
-    "vae": ("diffusers", "AutoencoderKL", VAE),
-    "text_encoder": ("transformers", "CLIPTextModel", TEXT),
-}
-XL: Parts = {
-    "unet": ("diffusers", "UNet2DConditionModel", XL_UNET),
-    "vae": ("diffusers", "AutoencoderKL", VAE | {"scaling_factor": 0.13025}),
-    "text_encoder": ("transformers", "CLIPTextModel", TEXT),
-    "text_encoder_2": ("transformers", "CLIPTextModelWithProjection", BIG_TEXT),
-}
-MODELS = {"sd": SD, "sdxl": XL}
+GRAPHS = Path(__file__).parents[3] / "graphs"
+PROMPT = {"prompt": "a red heart", "steps": 2, "seed": 3}
 
 
-def write_folder(folder: Path, parts: Parts, scheduler: dict[str, Any] = tiny.SD_SCHEDULER) -> Path:
-    """A model in the layout of the Hub, with CLIP's own tokenizers."""
-    index: dict[str, Any] = {"_class_name": "DiffusionPipeline", "scheduler": ["diffusers", scheduler["_class_name"]]}
-    index["force_zeros_for_empty_prompt"] = "text_encoder_2" in parts
-    for seed, (name, (library, kind, config)) in enumerate(parts.items()):
-        tiny.write_network(folder / name, library, kind, config, seed)
-        index[name] = [library, kind]
-        if library == "transformers":
-            place = folder / name.replace("text_encoder", "tokenizer")
-            place.symlink_to(_TOKENIZERS / ("open-clip" if config["hidden_act"] == "gelu" else "clip"))
-            index[place.name] = ["transformers", "CLIPTokenizer"]
-    tiny.write_json(folder / "scheduler" / "scheduler_config.json", scheduler)
-    tiny.write_json(folder / "model_index.json", index)
-    return folder
-
-
-def states(parts: Parts) -> dict[str, originals.State]:
-    return {name: dict(tiny.seeded(kind, config, seed).state_dict())
-            for seed, (name, (_, kind, config)) in enumerate(parts.items())}  # fmt: skip
-
-
-def original(parts: Parts) -> originals.State:
-    """The same weights as the makers' single files have them."""
-    state, is_xl = states(parts), "text_encoder_2" in parts
-    first = "conditioner.embedders.0.transformer." if is_xl else "cond_stage_model.transformer."
-    made = originals.prefixed(originals.unet(state["unet"], parts["unet"][2]), "model.diffusion_model.")
-    made |= originals.prefixed(originals.autoencoder(state["vae"], parts["vae"][2]), "first_stage_model.")
-    made |= originals.prefixed(state["text_encoder"], first)
-    made[f"{first}text_model.embeddings.position_ids"] = torch.arange(77)[None]
-    made["model_ema.decay"] = torch.tensor(0.9)
-    if is_xl:
-        made |= originals.prefixed(originals.open_clip(state["text_encoder_2"]), "conditioner.embedders.1.model.")
-    return made
-
-
-@pytest.fixture(scope="module", params=MODELS)
+@pytest.fixture(scope="module", params=["sd1", "sdxl", "sd3", "flux"])
 def both(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[ModelParts, ModelParts]:
     root = tmp_path_factory.mktemp(request.param)
-    parts = MODELS[request.param]
-    scheduler = tiny.XL_SCHEDULER if request.param == "sdxl" else tiny.SD_SCHEDULER
-    folder = write_folder(root / "folder", parts, scheduler)
-    save_file(original(parts), root / "one.safetensors")
+    folder = write_folder(root / "folder", request.param)
+    save_file(original(request.param), root / "one.safetensors")
     return open_model(str(folder)), open_model(str(root / "one.safetensors"))
 
 
@@ -109,16 +41,14 @@ def test_a_single_file_loads_to_the_weights_of_its_folder(both: tuple[ModelParts
         expected, got = load_weights(a).state_dict(), load_weights(b).state_dict()
         assert expected.keys() == got.keys()
         assert all(torch.equal(expected[name], got[name]) for name in expected)
-        assert weight_bytes(b) == weight_bytes(a)
+        assert weight_bytes(b) == pytest.approx(weight_bytes(a), rel=5e-3)  # SD 3: less an identity that nobody stores
 
 
 def test_a_single_file_paints_the_same_picture(both: tuple[ModelParts, ModelParts]) -> None:
-    import nodeflow
-
     pictures = []
     for parts in both:
-        flow = nodeflow.load(Path(__file__).parents[3] / "graphs" / "text-to-image.json")
-        made = flow(model=str(parts.folder), prompt="a red heart", steps=2, seed=3, width=32, height=32)
+        flow = nodeflow.load(GRAPHS / "text-to-image.json")
+        made = flow(model=str(parts.folder), width=16, height=16, **PROMPT)
         pictures.append(made.image.data)
     # The weights are equal to the bit; where they lie in memory decides how sums over them are rounded.
     torch.testing.assert_close(*pictures, rtol=0, atol=5e-6)
@@ -135,14 +65,16 @@ def test_parts_of_one_file_have_their_own_digests(both: tuple[ModelParts, ModelP
 
 def test_the_facts_of_a_file_are_those_of_its_folder(both: tuple[ModelParts, ModelParts]) -> None:
     folder, single = (facts(str(parts.folder)) for parts in both)
-    same = ("family", "denoiser", "autoencoder", "text_encoder", "parameters", "bytes", "formats")
+    same = ("family", "denoiser", "autoencoder", "text_encoder", "formats")
     assert {key: folder[key] for key in same} == {key: single[key] for key in same}
+    for key in ("parameters", "bytes"):
+        assert single[key] == pytest.approx(folder[key], rel=5e-3)
     assert single["space"]["scale"] == folder["space"]["scale"]
 
 
 def test_a_file_that_changed_is_not_loaded(tmp_path: Path) -> None:
     path = tmp_path / "one.safetensors"
-    state = original(SD)
+    state = original("sd1")
     save_file(state, path)
     handle = open_model(str(path)).denoiser
     save_file(state | {"more": torch.zeros(3)}, path)
@@ -150,29 +82,93 @@ def test_a_file_that_changed_is_not_loaded(tmp_path: Path) -> None:
         load_weights(handle)
 
 
-def test_split_files_make_the_same_model(tmp_path: Path) -> None:
-    folder, state = open_model(str(write_folder(tmp_path / "folder", SD))), states(SD)
-    files = {
-        "unet": originals.unet(state["unet"], UNET),
-        "vae": originals.autoencoder(state["vae"], VAE),
-        "text_encoder": state["text_encoder"],
-    }
-    for name, tensors in files.items():
-        save_file(originals.prefixed(tensors, ""), tmp_path / f"{name}.safetensors")
-    made = open_files([tmp_path / f"{name}.safetensors" for name in files])
-    for a, b in zip(folder.networks, made.networks, strict=True):
+def keep(state: originals.State, file: Path) -> Path:
+    """Write a file where other tools keep such files."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    save_file(originals.prefixed(state, ""), file)
+    return file
+
+
+def same(one: ModelParts, other: ModelParts) -> bool:
+    """Whether two models have the same weights."""
+    for a, b in zip(one.networks, other.networks, strict=True):
         expected, got = load_weights(a).state_dict(), load_weights(b).state_dict()
-        assert all(torch.equal(expected[name], got[name]) for name in expected)
+        if expected.keys() != got.keys() or not all(torch.equal(expected[name], got[name]) for name in expected):
+            return False
+    return True
+
+
+def split(name: str, root: Path) -> list[Path]:
+    """The files of a model in the folders of ComfyUI: the denoiser's first."""
+    state, configs = singles.states(name), {part: row[2] for part, row in singles.MODELS[name].items()}
+    write = {"sd3": originals.sd3, "flux": originals.flux}
+    denoiser = write[name](state["transformer"]) if name in write else originals.unet(state["unet"], configs["unet"])
+    files = [keep(denoiser, root / "diffusion_models" / f"{name}.safetensors")]
+    files += [keep(text_file(name, state, part), root / "text_encoders" / f"{part}.safetensors")
+              for part in state if part.startswith("text_encoder")]  # fmt: skip
+    return [*files, keep(originals.autoencoder(state["vae"], configs["vae"]), root / "vae" / "ae.safetensors")]
+
+
+def through(files: list[Path], graph: str, to: Path, **inputs: Any) -> Any:
+    """Run a template graph whose model comes from files."""
+    document = json.loads((GRAPHS / f"{graph}.json").read_text())
+    names = ("denoiser", "autoencoder", "text_encoder", "second", "third")
+    values = dict(zip(names, [str(files[0]), str(files[-1]), *map(str, files[1:-1])], strict=False))
+    document["nodes"]["load"] = {"type": "model/files", "version": 1, "values": values}
+    del document["inputs"]["model"]
+    (to / "graph.json").write_text(json.dumps(document))
+    return nodeflow.load(to / "graph.json")(**PROMPT, **inputs)
+
+
+@pytest.mark.parametrize("name", ["sd1", "sd3", "flux"])
+def test_split_files_make_the_same_model(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(marks, "_CLIP_L", 64)  # CLIP G is told by its width
+    folder, files = write_folder(tmp_path / "folder", name), split(name, tmp_path)
+    assert same(open_model(str(folder)), open_files(files))
+    if name == "flux":
+        found = through(files, "text-to-image", tmp_path, width=16, height=16).image.data
+        whole = nodeflow.load(GRAPHS / "text-to-image.json")(model=str(folder), **PROMPT, width=16, height=16)
+        torch.testing.assert_close(found, whole.image.data, rtol=0, atol=5e-6)
+
+
+def test_a_file_of_stable_audio_and_one_of_t5_make_the_same_sound(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "folder", "stable-audio")
+    words = text_file("stable-audio", singles.states("stable-audio"), "text_encoder")
+    files = [keep(original("stable-audio"), tmp_path / "checkpoints" / "model.safetensors"),
+             keep(words, tmp_path / "text_encoders" / "t5_base.safetensors")]  # fmt: skip
+    with pytest.raises(NodeflowError, match="it lacks text encoder; give the files of these parts"):
+        open_model(str(files[0]))
+    assert same(open_model(str(folder)), open_files(files))
+    given = {"seconds": 0.01, "negative_prompt": "", "guidance": 2.0}
+    found = through([*files, files[0]], "text-to-sound", tmp_path, **given)
+    whole = nodeflow.load(GRAPHS / "text-to-sound.json")(model=str(folder), **PROMPT, **given)
+    torch.testing.assert_close(found.audio.data, whole.audio.data, rtol=0, atol=1e-5)
+
+
+def test_a_t5_with_words_of_its_own_needs_its_tokenizer_beside_it(tmp_path: Path) -> None:
+    files = split("flux", tmp_path)
+    small = singles.T5 | {"vocab_size": 192}
+    keep(dict(tiny.seeded("T5EncoderModel", small).state_dict()), files[2])
+    with pytest.raises(NodeflowError, match=f"NF408 .*put its tokenizer.json or spiece.model into {files[2].parent}"):
+        open_files(files)
+    write_t5_tokenizer(files[2].parent)
+    assert open_files(files).text_encoder is not None
+
+
+def test_files_that_are_no_parts_are_named(tmp_path: Path) -> None:
+    denoiser, words, coder = split("sd1", tmp_path)
     with pytest.raises(NodeflowError, match="it lacks text encoder, autoencoder"):
-        open_model(str(tmp_path / "unet.safetensors"))
+        open_model(str(denoiser))
     with pytest.raises(NodeflowError, match="not a text encoder or an autoencoder"):
-        open_files([tmp_path / "unet.safetensors", tmp_path / "unet.safetensors"])
+        open_files([denoiser, denoiser])
     with pytest.raises(NodeflowError, match="this is an autoencoder of 4 channels, not a model"):
-        open_model(str(tmp_path / "vae.safetensors"))
+        open_model(str(coder))
+    with pytest.raises(NodeflowError, match="this is the text encoder T5, which a sd1 model does not use"):
+        open_files([denoiser, words, coder, split("flux", tmp_path / "flux")[2]])
 
 
 def test_what_a_file_says_of_its_prediction_reaches_the_scheduler(tmp_path: Path) -> None:
-    state = original(SD)
+    state = original("sd1")
     save_file(state | {"v_pred": torch.zeros(0), "ztsnr": torch.zeros(0)}, tmp_path / "v.safetensors")
     config = open_model(str(tmp_path / "v.safetensors")).scheduler.config
     assert (config["prediction_type"], config["rescale_betas_zero_snr"]) == ("v_prediction", True)
@@ -184,7 +180,7 @@ def test_what_a_file_says_of_its_prediction_reaches_the_scheduler(tmp_path: Path
 
 def test_hostile_shapes_are_one_sentence(tmp_path: Path) -> None:
     for name in ("input_blocks.0.0.weight", "middle_block.1.transformer_blocks.0.attn2.to_k.weight", "out.2.weight"):
-        state = original(SD)
+        state = original("sd1")
         state[f"model.diffusion_model.{name}"] = torch.zeros(2)
         path = tmp_path / f"{name}.safetensors"
         save_file(state, path)
@@ -193,7 +189,7 @@ def test_hostile_shapes_are_one_sentence(tmp_path: Path) -> None:
 
 
 def test_a_folder_of_plain_names_finds_files_too(tmp_path: Path) -> None:
-    save_file(original(SD), tmp_path / "mine.safetensors")
+    save_file(original("sd1"), tmp_path / "mine.safetensors")
     assert open_model("mine", search_folders=[tmp_path]).family == "sd1"
 
 
@@ -216,7 +212,7 @@ def eight_bits(state: originals.State, scaled: bool) -> originals.State:
 
 @pytest.mark.parametrize("scaled", [False, True])
 def test_float8_weights_stay_so_and_run(tmp_path: Path, scaled: bool) -> None:
-    state = original(SD)
+    state = original("sd1")
     save_file(eight_bits(state, scaled), tmp_path / "eight.safetensors")
     save_file(state, tmp_path / "full.safetensors")
     handle = open_model(str(tmp_path / "eight.safetensors")).denoiser
@@ -233,7 +229,7 @@ def test_float8_weights_stay_so_and_run(tmp_path: Path, scaled: bool) -> None:
 
 
 def test_a_lora_changes_a_stored_weight_without_expanding_it(tmp_path: Path) -> None:
-    save_file(eight_bits(original(SD), True), tmp_path / "eight.safetensors")
+    save_file(eight_bits(original("sd1"), True), tmp_path / "eight.safetensors")
     name = "mid_block.attentions.0.transformer_blocks.0.attn2.to_k"
     down, up = torch.randn(2, 64), torch.randn(64, 2)
     save_file({f"unet.{name}.lora_A.weight": down, f"unet.{name}.lora_B.weight": up}, tmp_path / "lora.safetensors")
@@ -245,7 +241,7 @@ def test_a_lora_changes_a_stored_weight_without_expanding_it(tmp_path: Path) -> 
 
 
 def test_a_cut_file_says_so(tmp_path: Path) -> None:
-    save_file(original(XL), tmp_path / "one.safetensors")
+    save_file(original("sdxl"), tmp_path / "one.safetensors")
     data = (tmp_path / "one.safetensors").read_bytes()
     length = int.from_bytes(data[:8], "little")
     assert len(json.loads(data[8 : 8 + length])) > 200

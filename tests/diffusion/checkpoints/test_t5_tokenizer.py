@@ -81,3 +81,15 @@ def test_a_missing_or_strange_tokenizer_is_refused(tmp_path: Path, folder: Path)
 def _encoder(folder: Path, rows: int = 256) -> TextEncoder:
     encoder = TextEncoder(str(folder), "T5EncoderModel", {**T5, "vocab_size": rows}, "0" * 32)
     return replace(encoder, tokenizer=str(folder))
+
+
+def test_the_pieces_that_come_with_nodeflow_are_those_of_t5() -> None:
+    """Ids as the documentation of transformers and the T5 paper's examples have them."""
+    from nodeflow.diffusion.checkpoints.single import _TOKENIZERS
+
+    tokenizer = load_t5_tokenizer(_encoder(_TOKENIZERS / "t5", 32128))
+    assert tokenizer.encode("translate English to German: The house is wonderful.") == [
+        13959, 1566, 12, 2968, 10, 37, 629, 19, 1627, 5, 1,
+    ]  # fmt: skip
+    assert tokenizer.encode("Hello world") == [8774, 296, 1]
+    assert tokenizer.encode("ﬁne  ２") == tokenizer.encode("fine 2")

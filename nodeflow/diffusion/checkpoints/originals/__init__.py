@@ -2,7 +2,8 @@
 
 A *name map* is data: a table of name beginnings and what stands for each among the published names, and in a few
 rows a change of the tensor (a fused matrix is split, a transposed one is turned). `rules` reads such a table; `unets`,
-`transformers` and `texts` hold the tables; `configs` tells a network's configuration from the shapes of its tensors.
+`transformers`, `texts` and `sounds` hold the tables; `configs` tells a network's configuration from the shapes of its
+tensors.
 `MAPS` names them all. No torch: everything here works on names and shapes.
 """
 
@@ -12,7 +13,7 @@ from collections.abc import Callable, Mapping
 
 from nodeflow.errors import NodeflowError
 
-from . import texts, transformers, unets
+from . import sounds, texts, transformers, unets
 from .rules import Shapes, Source, Table, renamed
 
 MAPS: Mapping[str, Callable[[Shapes], Table]] = {
@@ -22,11 +23,15 @@ MAPS: Mapping[str, Callable[[Shapes], Table]] = {
     "ldm-vae": unets.autoencoder,
     "clip": texts.clip,
     "clip-plain": texts.clip_plain,
+    "clip-identity": texts.clip_identity,
     "open-clip": texts.open_clip,
     "open-clip-penultimate": texts.open_clip_penultimate,
     "t5": texts.t5,
     "sd3": transformers.sd3,
     "flux": transformers.flux,
+    "stable-audio": sounds.denoiser,
+    "stable-audio-seconds": sounds.seconds,
+    "oobleck": sounds.autoencoder,
 }
 """Name of a map -> its table for a file with these shapes; "" = the names are the published ones."""
 

@@ -12,6 +12,7 @@ from typing import Any
 from nodeflow.errors import NodeflowError
 
 from .rules import Shapes
+from .sounds import steps
 from .unets import layers
 
 Config = dict[str, Any]
@@ -138,19 +139,21 @@ def t5(shapes: Shapes, family: str) -> Config:
     """Of a `T5EncoderModel`, under transformers' names or those of GGUF files."""
     gguf = "token_embd.weight" in shapes
     first = "enc.blk.0." if gguf else "encoder.block.0.layer."
-    names = ("attn_q", "attn_rel_b", "ffn_gate") if gguf else (
-        "0.SelfAttention.q", "0.SelfAttention.relative_attention_bias", "1.DenseReluDense.wi_0")  # fmt: skip
-    query, distances, gate = (_shape(shapes, f"{first}{name}.weight") for name in names)
+    names = ("attn_q", "attn_rel_b", "ffn_up") if gguf else (
+        "0.SelfAttention.q", "0.SelfAttention.relative_attention_bias", "1.DenseReluDense.wi")  # fmt: skip
+    gate = f"{first}ffn_gate.weight" if gguf else f"{first}1.DenseReluDense.wi_0.weight"
+    query, distances = (_shape(shapes, f"{first}{name}.weight") for name in names[:2])
+    wide = _shape(shapes, gate if gate in shapes else f"{first}{names[2]}.weight")
     vocabulary, width = _shape(shapes, "token_embd.weight" if gguf else "shared.weight")
     return {
         "vocab_size": vocabulary,
         "d_model": width,
         "d_kv": query[0] // distances[1],
-        "d_ff": gate[0],
+        "d_ff": wide[0],
         "num_layers": _count(shapes, "enc.blk." if gguf else "encoder.block."),
         "num_heads": distances[1],
         "relative_attention_num_buckets": distances[0],
-        "feed_forward_proj": "gated-gelu",
+        "feed_forward_proj": "gated-gelu" if gate in shapes else "relu",
     }
 
 
@@ -196,6 +199,50 @@ def flux(shapes: Shapes, family: str) -> Config:
     }
 
 
+def stable_audio(shapes: Shapes, family: str) -> Config:
+    """Of a `StableAudioDiTModel`, half of whose channels of a head are turned by the place of a cell."""
+    width, channels = _shape(shapes, "transformer.project_in.weight")
+    turns = shapes.get("transformer.rotary_pos_emb.inv_freq", (_HEAD // 4,))
+    head = 4 * turns[0]
+    context, text = _shape(shapes, "to_cond_embed.0.weight")
+    return {
+        "sample_size": 1024,
+        "in_channels": channels,
+        "out_channels": _shape(shapes, "transformer.project_out.weight")[0],
+        "num_layers": _count(shapes, "transformer.layers."),
+        "attention_head_dim": head,
+        "num_attention_heads": width // head,
+        "num_key_value_attention_heads": _shape(shapes, "transformer.layers.0.cross_attn.to_kv.weight")[0] // 2 // head,
+        "cross_attention_dim": context,
+        "time_proj_dim": 2 * _shape(shapes, "timestep_features.weight")[0],
+        "global_states_input_dim": _shape(shapes, "to_global_embed.0.weight")[1],
+        "cross_attention_input_dim": text,
+    }
+
+
+def stable_audio_seconds(shapes: Shapes, family: str) -> Config:
+    """Of a `StableAudioProjectionModel`."""
+    width = _shape(shapes, "seconds_start.embedder.embedding.1.weight")[0]
+    text = shapes.get("prompt.proj_out.weight", (width, width))[1]
+    return {"text_encoder_dim": text, "conditioning_dim": width, "min_value": 0, "max_value": 512}
+
+
+def oobleck(shapes: Shapes, family: str) -> Config:
+    """Of an `AutoencoderOobleck`, whose kernels are twice as long as the steps they take."""
+    count = steps(shapes)
+    channels, wave, _ = _shape(shapes, "encoder.layers.0.weight_v")
+    downs = [_shape(shapes, f"encoder.layers.{step}.layers.4.weight_v") for step in range(1, count + 1)]
+    return {
+        "encoder_hidden_size": channels,
+        "downsampling_ratios": [down[2] // 2 for down in downs],
+        "channel_multiples": [down[0] // channels for down in downs],
+        "decoder_channels": _shape(shapes, f"decoder.layers.{count + 2}.weight_v")[1],
+        "decoder_input_channels": _shape(shapes, "decoder.layers.0.weight_v")[1],
+        "audio_channels": wave,
+        "sampling_rate": 44_100,
+    }
+
+
 CONFIGS: Mapping[str, Callable[[Shapes, str], Config]] = {
     "ldm-unet": unet,
     "ldm-vae": autoencoder,
@@ -206,6 +253,9 @@ CONFIGS: Mapping[str, Callable[[Shapes, str], Config]] = {
     "t5": t5,
     "sd3": sd3,
     "flux": flux,
+    "stable-audio": stable_audio,
+    "stable-audio-seconds": stable_audio_seconds,
+    "oobleck": oobleck,
 }
 """By name: (shapes of a part under its own names, family) -> configuration."""
 

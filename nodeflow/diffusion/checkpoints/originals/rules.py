@@ -21,7 +21,8 @@ class Source(NamedTuple):
         start: The first row that is taken.
         rows: How many; 0 = all.
         change: What happens to it then: "" nothing; "transposed"; "swapped": its halves change places; "matrix": a
-            1×1 convolution becomes a matrix.
+            1×1 convolution becomes a matrix; "vector": [N, 1] becomes [N]; "channels": [C] becomes [1, C, 1];
+            "identity": of a vector only its length counts, for the matrix that changes nothing.
     """
 
     name: str
@@ -53,10 +54,12 @@ class Table(NamedTuple):
     Args:
         rules: The first that fits a name counts; names that none fits stay as they are.
         inner: Pieces of names and what they become, after the rule.
+        besides: Published tensors that come from a tensor of the file besides what its rule makes of it.
     """
 
     rules: tuple[Rule, ...] = ()
     inner: Mapping[str, str] = {}
+    besides: Mapping[str, Source] = {}
 
 
 def renamed(shapes: Shapes, table: Table) -> dict[str, Source]:
@@ -77,7 +80,7 @@ def renamed(shapes: Shapes, table: Table) -> dict[str, Source]:
             if published in found:
                 raise NodeflowError("NF407", f"both {found[published].name!r} and {name!r} would be {published!r}")
             found[published] = source
-    return found
+    return found | {name: source for name, source in table.besides.items() if source.name in shapes}
 
 
 def _of(name: str, shape: tuple[int, ...], table: Table) -> Iterator[tuple[str, Source]]:

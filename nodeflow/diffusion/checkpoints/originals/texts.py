@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .rules import Rule, Shapes, Table
+from .rules import Rule, Shapes, Source, Table
 
 _LAYER = "text_model.encoder.layers.#."
 _ATTENTION = f"{_LAYER}self_attn."
@@ -19,6 +19,17 @@ def clip(shapes: Shapes) -> Table:
 def clip_plain(shapes: Shapes) -> Table:
     """As `clip`, without the projection, which its readers have no use for."""
     return Table((Rule("text_projection", None), *clip(shapes).rules))
+
+
+def clip_identity(shapes: Shapes) -> Table:
+    """As `clip`, with the projection of Stable Diffusion 3's first text encoder: one that changes nothing.
+
+    Its pooled state is read as it is, whatever projection its file has.
+    """
+    norm = "final_layer_norm.weight"
+    root = "text_model." if f"text_model.{norm}" in shapes else ""
+    besides = {"text_projection.weight": Source(f"{root}{norm}", change="identity")}
+    return clip_plain(shapes)._replace(besides=besides)
 
 
 def open_clip(shapes: Shapes) -> Table:
@@ -56,12 +67,13 @@ def depth(shapes: Shapes) -> int:
 
 
 def t5(shapes: Shapes) -> Table:
-    """`T5EncoderModel` in transformers' own names, or in those of GGUF files."""
-    del shapes
+    """`T5EncoderModel` in transformers' own names, or in those of GGUF files; a table that stands twice counts once."""
+    twice = (Rule("encoder.embed_tokens.", None),) if "shared.weight" in shapes else ()
     block = "encoder.block.#.layer."
     heads = {"q": "q", "k": "k", "v": "v", "o": "o", "rel_b": "relative_attention_bias"}
     halves = {"gate": "wi_0", "up": "wi_1", "down": "wo"}
     return Table((
+        *twice,
         *(Rule(f"enc.blk.#.attn_{old}.", f"{block}0.SelfAttention.{new}.") for old, new in heads.items()),
         *(Rule(f"enc.blk.#.ffn_{old}.", f"{block}1.DenseReluDense.{new}.") for old, new in halves.items()),
         Rule("enc.blk.#.attn_norm.", f"{block}0.layer_norm."),
