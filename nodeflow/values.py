@@ -284,12 +284,31 @@ class Patch(Value):
         part: The part of the model it changes, as the file names it: "unet" (any denoiser), "text_encoder",
             "text_encoder_2" or "text_encoder_3".
         strength: How much of it.
+        blocks: How much of that each block gets, as `nodeflow.diffusion.adapters.blocks` reads it; empty = all.
     """
 
     path: str
     digest: str
     part: str
     strength: float = 1.0
+    blocks: str = ""
+
+
+@dataclass(frozen=True)
+class Mix(Value):
+    """Another network's weights B mixed into those of a network, W: (1 − s) W + s B, or W + s (B − C).
+
+    Args:
+        plus: B.
+        minus: C; None = the network itself.
+        strength: s.
+        blocks: How much of s each block gets, as in `Patch`.
+    """
+
+    plus: Weights
+    minus: Weights | None = None
+    strength: float = 0.5
+    blocks: str = ""
 
 
 @dataclass(frozen=True)
@@ -315,7 +334,7 @@ class Weights(Value):
     dtype: str = "float32"
     variant: str = ""
     part: str = ""
-    patches: tuple[Patch, ...] = ()
+    patches: tuple[Patch | Mix, ...] = ()
 
     @property
     def identity(self) -> bool:

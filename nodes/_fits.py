@@ -65,17 +65,32 @@ def fit_adapter(file: FilePath, denoiser: Facts, text_encoder: Facts) -> None:
     Raises:
         NodeflowError: NF211, saying which models it fits; and as reading the file's header raises.
     """
-    from nodeflow.diffusion.adapters.fits import states_read, word_width
+    from nodeflow.diffusion.adapters.fits import made_for, word_width
     from nodeflow.diffusion.checkpoints.families import read_by
 
-    have, need = (denoiser or {}).get("states"), states_read(file)
-    if have and need and have != need:
-        what = f"this LoRA is for {read_by(need)}, and this model is {(denoiser or {}).get('family')}, reading {have}"
-        raise NodeflowError("NF211", what, where="path", fix=f"choose a LoRA for {read_by(have)}")
+    model = denoiser or {}
+    made = made_for(file)
+    if made is not None and not made.fits(model.get("kind"), model.get("states"), model.get("wide")):
+        reads = f", reading text states {model['states']} wide" if model.get("states") else ""
+        what = f"this LoRA is for {made.words}, and this model is {model.get('family')}{reads}"
+        wanted = made.wanted(model.get("family", ""), model.get("states"))
+        raise NodeflowError("NF211", what, where="path", fix=f"choose a LoRA for {wanted}")
     have, need = (text_encoder or {}).get("width"), word_width(file)
     if have and need and have != need:
         what = f"this word was learnt by text encoders {need} wide, and this model's is {have} wide"
         raise NodeflowError("NF211", what, where="path", fix=f"choose a word for {read_by(have)}")
+
+
+def same_names(text: str | None, denoiser: Facts) -> None:
+    """Refuse strengths for blocks that a denoiser has not.
+
+    Raises:
+        NodeflowError: NF205, naming the line.
+    """
+    from nodeflow.diffusion.adapters.blocks import shares
+
+    if text and (denoiser or {}).get("blocks") is not None:
+        shares(text, (denoiser or {})["blocks"])
 
 
 def require_media(autoencoder: Facts, media: str) -> None:

@@ -3,11 +3,13 @@
 from pathlib import Path as System
 from typing import Annotated, Any, Literal, NamedTuple
 
-from nodeflow import Autoencoder, Denoiser, Path, Range, SchedulerConfig, TextEncoder, node
+from nodeflow import Autoencoder, Denoiser, Path, Range, SchedulerConfig, Text, TextEncoder, node
+from nodeflow.diffusion.adapters.blocks import blocks_of
+from nodeflow.diffusion.adapters.fits import width_of
 from nodeflow.diffusion.checkpoints.families import FAMILIES, known, text_width
 from nodeflow.models import adapter_file, open_files, open_model
 
-from ._fits import attention_blocks, fit_adapter
+from ._fits import attention_blocks, fit_adapter, same_names
 
 
 class Parts(NamedTuple):
@@ -46,6 +48,8 @@ def _described(parts: Any) -> dict[str, Any]:
             "task": parts.denoiser.task,
             "kind": parts.denoiser.kind,
             "space": space,
+            "blocks": list(blocks_of(parts.denoiser.kind, parts.denoiser.config)),
+            "wide": width_of(parts.denoiser.kind, parts.denoiser.config),
             "attention": attention_blocks({"_class_name": parts.denoiser.kind, **parts.denoiser.config}),
             **_texts_read(parts.denoiser),
         },
@@ -155,22 +159,30 @@ def _kept(
     denoiser: dict[str, Any] | None = None,
     text_encoder: dict[str, Any] | None = None,
     path: str | None = None,
+    blocks: str | None = None,
     **_: Any,
 ) -> dict[str, Any]:
     if path and (file := System(adapter_file(path)).expanduser()).is_file():
         fit_adapter(file, denoiser, text_encoder)
+    same_names(blocks, denoiser)
     return {"denoiser": denoiser or {}, "text_encoder": text_encoder or {}}
 
 
-@node("model/lora", title="Apply LoRA or word", waits=True, fingerprint=_adapter, describe=_kept)
+Blocks = Annotated[str, Text()]
+
+
+@node("model/lora", version=2, title="Apply LoRA or word", waits=True, fingerprint=_adapter, describe=_kept)
 def lora(
     denoiser: Denoiser,
     path: Annotated[str, Path("file", (".safetensors",))],
     text_encoder: TextEncoder | None = None,
     strength: Annotated[float, Range(-10, 10, step=0.05)] = 1.0,
     text_strength: Annotated[float, Range(-10, 10, step=0.05)] = 1.0,
+    blocks: Blocks = "",
 ) -> Changed:
     """Change a model by a LoRA, or teach it a learnt word; several may follow each other.
+
+    Another strength reads no weights again: what the file leaves alone is shared by all forms of a model.
 
     Args:
         denoiser: The model's.
@@ -179,12 +191,20 @@ def lora(
         text_encoder: The model's; none leaves it out.
         strength: How much of the change of the denoiser; below 0 is its opposite.
         text_strength: How much of the change of the text encoder.
+        blocks: How much of `strength` each block of the denoiser gets, as in "in: 0.5, mid: 1, up_blocks.1: 0.3,
+            rest: 0"; short names are in, mid and out, or double and single; empty = all of it everywhere.
     """
     from nodeflow.diffusion.adapters.patch import parts_in, patched
 
     path = adapter_file(path)
     parts = parts_in(path)
-    changed = patched(denoiser, path, strength) if "unet" in parts else denoiser
+    changed = patched(denoiser, path, strength, blocks) if "unet" in parts else denoiser
     if text_encoder is not None and any(part.startswith("text_encoder") for part in parts):
         text_encoder = patched(text_encoder, path, text_strength)
     return Changed(changed, text_encoder)
+
+
+@lora.migrate(1)
+def _without_blocks(saved: dict[str, Any]) -> dict[str, Any]:
+    """Version 1 had no `blocks`; what it had means the same."""
+    return saved

@@ -7,7 +7,9 @@ A network is *pinned* while borrowed, *idle* after. Each device has a budget in 
 room there, idle ones leave, the longest unused first: from a device to host memory ("cpu"), from there altogether
 (weights are mapped from their files, so loading again costs no more than reading them). Pinned networks never move. A
 network for which they leave too little room stays in host memory, and its blocks pass through the device one by one
-(`streaming`). Handles of the same content, configuration, format and patches share a network.
+(`streaming`). Handles of the same content, configuration, format and patches share a network. One with patches is made
+of the one without, which it keeps: the two share every tensor that the patches leave alone, and another strength reads
+no weights again. Where a budget has no room for both, it has its own.
 
 Locks: `_lock` guards the books and is held while networks leave; each place has its own lock, held while its network
 is loaded or moved in, so that a slow load keeps nobody waiting who wants another network. A place's lock is taken
@@ -19,17 +21,17 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import torch
 from torch import nn
 
 from nodeflow.values import Weights
 
-from .checkpoints.load import load_weights, weight_bytes
+from .checkpoints.load import changed, load_weights, weight_bytes
 from .devices import pick_device, pick_dtype
 from .streaming import Carrier, Moves, Streamed, carrier
 
@@ -64,11 +66,12 @@ class _Identity(NamedTuple):
     kind: str
     config: str
     dtype: str
-    patches: tuple[Any, ...]
+    patches: str
 
     @classmethod
     def of(cls, handle: Weights, dtype: str) -> _Identity:
-        return cls(handle.digest, handle.kind, json.dumps(handle.config, sort_keys=True), dtype, handle.patches)
+        patches = repr(handle.patches)
+        return cls(handle.digest, handle.kind, json.dumps(handle.config, sort_keys=True), dtype, patches)
 
 
 @dataclass(eq=False)
@@ -82,6 +85,8 @@ class _Place:
     stream: Streamed | None = None
     nbytes: int = 0
     borrowers: int = 0
+    base: _Place | None = None
+    """Where the network without patches is, whose tensors it shares."""
     lock: threading.Lock = field(default_factory=threading.Lock)
     turn: threading.RLock = field(default_factory=threading.RLock)
 
@@ -109,6 +114,7 @@ class Residency:
         load: Makes a network from (handle, device, dtype).
         measure: The bytes it will take, from (handle, dtype).
         carry: What takes the blocks of networks without room to a device.
+        change: Makes a network with patches from (the one without, handle).
     """
 
     def __init__(
@@ -117,9 +123,10 @@ class Residency:
         load: Loader = load_weights,
         measure: Callable[[Weights, str], int] = weight_bytes,
         carry: Callable[[str], Carrier] = carrier,
+        change: Callable[[nn.Module, Weights], nn.Module] = changed,
     ) -> None:
         self._budgets = dict(default_budgets() if budgets is None else budgets)
-        self._load, self._measure, self._carry = load, measure, carry
+        self._load, self._measure, self._carry, self._change = load, measure, carry, change
         self._lock = threading.Lock()
         self._places: dict[tuple[_Identity, str], _Place] = {}
         """By identity and device, the longest unused first."""
@@ -164,12 +171,12 @@ class Residency:
         Returns:
             Bytes given back.
         """
+        freed = 0
         with self._lock:
-            idle = [place for place in self._idle() if device in ("", place.device)]
-            for place in idle:
-                self._forget(place)
-                place.take()
-            freed = sum(place.nbytes for place in idle)
+            while idle := [place for place in self._idle() if device in ("", place.device)]:
+                for place in idle:
+                    self._drop(place)
+                    freed += place.nbytes
         if freed and torch.cuda.is_available():
             torch.cuda.empty_cache()
         return freed
@@ -199,7 +206,9 @@ class Residency:
                 self._forget(place)
 
     def _bring(self, place: _Place, handle: Weights) -> None:
-        """Fill an empty place: from host memory if the network idles there, else from its files."""
+        """Fill an empty place: by patches of a network, from host memory if it idles there, else from its files."""
+        if handle.patches and self._has_room_twice(place, handle) and self._share(place, handle):
+            return
         net = self._take_from_host(place)
         place.nbytes = self._measure(handle, place.identity.dtype) if net is None else _nbytes(net)
         with self._lock:
@@ -230,6 +239,37 @@ class Residency:
         others = (other for other in self._places.values() if other is not place and other.device == place.device)
         return max(0, budget - sum(other.nbytes for other in others))
 
+    def _has_room_twice(self, place: _Place, handle: Weights) -> bool:
+        """Whether a device may hold a network with and without patches, however much they change."""
+        budget = self._budgets.get(place.device)
+        return budget is None or 2 * self._measure(handle, place.identity.dtype) <= budget
+
+    def _share(self, place: _Place, handle: Weights) -> bool:
+        """Fill an empty place with the patched form of the plain network, which stays as long as that does.
+
+        Returns:
+            False, nothing done, where the blocks of the plain one pass through the device.
+        """
+        plain = replace(handle, patches=())
+        base = self._pin(plain, place.device, place.identity.dtype)
+        try:
+            with base.lock:
+                if base.net is None:
+                    self._bring(base, plain)
+            assert base.net is not None
+            net = None if base.stream else self._change(base.net, handle)
+        except BaseException:
+            self._unpin(base)
+            raise
+        if net is None:
+            self._unpin(base)
+            return False
+        kept = {id(tensor) for tensor in (*base.net.parameters(), *base.net.buffers())}
+        with self._lock:
+            place.net, place.base, place.nbytes = net, base, _nbytes(net, kept)
+            self._make_room(place.device)
+        return True
+
     def _moved(self, place: _Place, net: nn.Module | None, handle: Weights) -> nn.Module:
         if net is None:
             return self._load(handle, place.device, place.identity.dtype)
@@ -255,17 +295,17 @@ class Residency:
         budget = self._budgets.get(device)
         if budget is None:
             return
-        there = [place for place in self._places.values() if place.device == device]
-        excess = sum(place.nbytes for place in there) - budget
-        for place in self._idle():
-            if excess <= 0:
+        while sum(place.nbytes for place in self._places.values() if place.device == device) > budget:
+            idle = next((place for place in self._idle() if place.device == device), None)
+            if idle is None:
                 break
-            if place.device == device:
-                self._evict(place)
-                excess -= place.nbytes
+            self._evict(idle)
 
     def _evict(self, place: _Place) -> None:
-        """Off a device into host memory, if it may hold so much; off the host altogether."""
+        """Off a device into host memory, if it may hold so much and is no other's; off the host altogether."""
+        if place.base is not None:
+            self._drop(place)
+            return
         self._forget(place)
         net = place.take()
         assert net is not None
@@ -277,6 +317,14 @@ class Residency:
         self._places[moved.identity, HOST] = moved
         self._make_room(HOST)
 
+    def _drop(self, place: _Place) -> None:
+        """Off every device; what it was made of may leave, too."""
+        self._forget(place)
+        place.take()
+        base, place.base = place.base, None
+        if base is not None:
+            base.borrowers -= 1
+
     def _idle(self) -> list[_Place]:
         return [place for place in self._places.values() if place.net is not None and not place.borrowers]
 
@@ -285,6 +333,6 @@ class Residency:
             del self._places[place.identity, place.device]
 
 
-def _nbytes(net: nn.Module) -> int:
-    """Bytes of the weights; what is shared inside the network counts once."""
-    return sum(tensor.nbytes for tensor in (*net.parameters(), *net.buffers()))
+def _nbytes(net: nn.Module, but: Container[int] = ()) -> int:
+    """Bytes of the weights; what is shared inside the network counts once, tensors of the ids in `but` not at all."""
+    return sum(tensor.nbytes for tensor in (*net.parameters(), *net.buffers()) if id(tensor) not in but)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 import torch
@@ -15,7 +16,7 @@ from nodeflow.diffusion import residency
 from nodeflow.diffusion.checkpoints import open_model
 from nodeflow.diffusion.residency import Residency
 from nodeflow.errors import NodeflowError
-from nodeflow.values import Weights
+from nodeflow.values import Patch, Weights
 
 SIZE = 400
 CARD = "meta"
@@ -84,14 +85,56 @@ def test_one_content_is_loaded_once(shelf):
 
 @pytest.mark.parametrize(
     "other",
-    [{"digest": "b"}, {"dtype": "float16"}, {"config": {"x": 1}}, {"kind": "Other"}, {"patches": (handle("p"),)}],
+    [
+        {"digest": "b"},
+        {"dtype": "float16"},
+        {"config": {"x": 1}},
+        {"kind": "Other"},
+        {"patches": (Patch("a.safetensors", "d", "unet"),)},
+    ],
 )
 def test_another_content_format_configuration_or_patch_is_another_network(shelf, other):
-    lender = make(shelf)
+    lender = sharing(shelf)
     fields = {"name": other.pop("digest", "a"), **other}
-    if "patches" in fields:
-        fields["patches"] = (residency.Weights.types["LatentSpace"]("p", 1, 1),)
     assert use(lender, "a") is not use(lender, **fields)
+
+
+PATCH = Patch("a.safetensors", "d", "unet")
+
+
+class Shared(Network):
+    """A network of which a quarter is its own."""
+
+    def __init__(self, net: Network) -> None:
+        super().__init__(handle(f"{net.name} changed"), net.place, net.dtype)
+        self.shared, self.weight = net.weight, nn.Parameter(torch.zeros(SIZE // 16))
+
+
+def sharing(shelf: Shelf, **budgets: int) -> Residency:
+    return Residency(budgets, load=shelf, measure=lambda *_: SIZE, change=lambda net, _: Shared(net))  # type: ignore[arg-type]
+
+
+def test_patched_forms_share_one_network_that_is_loaded_once(shelf):
+    lender = sharing(shelf)
+    forms = [use(lender, "a", patches=(replace(PATCH, strength=s),)) for s in (0.5, 1.0)]
+    assert use(lender, "a").weight is forms[0].shared is forms[1].shared
+    assert [held.nbytes for held in lender.held()] == [SIZE // 4, SIZE // 4, SIZE]
+    assert shelf.loaded == [("a", "cpu")]
+    assert lender.release() == SIZE * 3 // 2 and not lender.held()
+
+
+def test_a_patched_form_leaves_before_what_it_is_made_of(shelf):
+    lender = sharing(shelf, cpu=2 * SIZE)
+    use(lender, "a", patches=(PATCH,))
+    use(lender, "b")
+    assert {held.nbytes for held in lender.held()} == {SIZE}
+    assert use(lender, "a") and [name for name, _ in shelf.loaded] == ["a", "b"]
+
+
+def test_where_both_have_no_room_a_patched_form_is_its_own(shelf):
+    lender = sharing(shelf, cpu=2 * SIZE - 1)
+    assert isinstance(use(lender, "a", patches=(PATCH,)), Network)
+    assert [held.nbytes for held in lender.held()] == [SIZE]
 
 
 def test_the_longest_unused_leaves_first(shelf):

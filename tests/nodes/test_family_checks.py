@@ -83,6 +83,21 @@ def test_a_lora_of_another_family(engine, graph, tmp_path, width, words):
     assert "NF211" in line and words in line and "this model is sdxl" in line and "text states 56 wide" in line
 
 
+def test_a_lora_of_another_form(engine, graph, tmp_path):
+    flux = {"lora_unet_double_blocks_0_img_attn_qkv.lokr_w1": torch.zeros(2, 48),
+            "lora_unet_double_blocks_0_img_attn_qkv.lokr_w2": torch.zeros(2, 64)}  # fmt: skip
+    (line,) = said(engine, adapted(graph, flux, tmp_path))
+    assert "this LoRA is for models of flux that are 3072 wide, and this model is sdxl" in line
+
+
+def test_strengths_for_blocks_of_another_model(engine, graph, tmp_path):
+    adapted(graph, lora(56), tmp_path).nodes["lora"].values["blocks"] = "in: 0.5, up_blocks.1: 0\nsingle: 1"
+    (line,) = said(engine, graph)
+    assert "NF205" in line and "line 2" in line and "up_blocks.0 to 1" in line
+    graph.nodes["lora"].values["blocks"] = "in: 0.5, up_blocks.1: 0\nmid: 1, rest: 0"
+    assert not said(engine, graph)
+
+
 def test_a_word_of_another_family(engine, graph, tmp_path):
     (line,) = said(engine, adapted(graph, {"emb_params": torch.zeros(1, 768)}, tmp_path))
     assert "768 wide" in line and "this model's is 56 wide" in line

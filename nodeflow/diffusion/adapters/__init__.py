@@ -8,6 +8,10 @@ keeps it apart from the plain one.
     names      what the names in a file mean
     targets    which layers of a network they stand for
     deltas     what is added to a weight: LoRA, LoHa, LoKr, DoRA, full differences
+    blocks     a strength for each block of a network
+    exchange   new tensors in the place of parameters that others may share
+    fits       which models a file fits, by its header
+    mixing     models merged: the weights of others mixed in
     lora       the changes in a file, found for a network and added: W + s · ΔW
     embedding  learnt words: rows behind a text encoder's table, which `load_tokenizer` reads as tokens
     saving     low-rank updates to files that other tools read

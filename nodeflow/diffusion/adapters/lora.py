@@ -14,7 +14,9 @@ from nodeflow.errors import NodeflowError
 
 from ..models.stored import StoredLayer
 from . import names
+from .blocks import Shares
 from .deltas import Delta, made
+from .exchange import Exchange
 from .targets import targets
 
 _SHOWN = 3
@@ -56,23 +58,33 @@ def updates(
 
 
 @torch.no_grad()
-def apply(net: nn.Module, found: Mapping[str, Delta], strength: float) -> None:
-    """Add changes to a network's parameters in place, W + s · ΔW each.
+def apply(net: nn.Module, found: Mapping[str, Delta], strength: float, shares: Shares | None = None) -> None:
+    """Add changes to a network's parameters, W + s · ΔW each; what they were stays as it is for others who hold it.
+
+    Args:
+        net: The network.
+        found: The changes by the names of its parameters.
+        strength: s.
+        shares: How much of s each layer gets; None = all of it.
 
     Raises:
         NodeflowError: NF407, a change has another shape than its parameter, or the parameter does not exist.
     """
+    exchange = Exchange(net)
     for name, change in found.items():
         path, _, leaf = name.rpartition(".")
         layer: Any = net.get_submodule(path)
         weight: Any = getattr(layer, leaf)
         if weight is None:
             raise NodeflowError("NF407", f"{path} has no {leaf} to change", fix="use an adapter made for this model")
+        share = strength * (shares.of(path) if shares else 1.0)
+        if not share:
+            continue
         delta = _delta(name, change, weight)
         if isinstance(layer, StoredLayer) and leaf == "weight":
-            layer.change(partial(_added, change=change, strength=strength))
+            layer.change(partial(_added, change=change, strength=share))
             continue
-        weight.copy_((weight.float() + strength * delta).to(weight.dtype))
+        exchange.put(weight, weight.float() + share * delta)
 
 
 def _delta(name: str, change: Delta, weight: Tensor) -> Tensor:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from nodeflow.errors import NodeflowError
-from nodeflow.values import Patch, TextEncoder, Weights
+from nodeflow.values import Mix, Patch, TextEncoder, Weights
 
 from ..checkpoints.families import FAMILIES
 from ..checkpoints.headers import read_header
 from ..checkpoints.identity import digest
 from . import names
+from .blocks import Shares, blocks_of, shares
 
 if TYPE_CHECKING:
     from torch import nn
@@ -21,18 +22,20 @@ W = TypeVar("W", bound=Weights)
 _SHOWN = 3
 
 
-def patched(handle: W, path: str | Path, strength: float = 1.0) -> W:
+def patched(handle: W, path: str | Path, strength: float = 1.0, blocks: str = "") -> W:
     """The handle of the same network with one more change to its weights.
 
     Args:
         handle: A denoiser or a text encoder.
         path: A LoRA, or learnt words.
         strength: How much of the change; 0 leaves the handle as it is.
+        blocks: How much of that each block of a denoiser gets; see `blocks`.
 
     Raises:
-        NodeflowError: NF401, NF402 the file is missing or corrupt; NF403 it is no adapter that we know; NF404 it has
-            nothing for this network.
+        NodeflowError: NF205 the blocks are not this network's; NF401, NF402 the file is missing or corrupt; NF403 it
+            is no adapter that we know; NF404 it has nothing for this network.
     """
+    shares(blocks, blocks_of(handle.kind, handle.config))
     if strength == 0:
         return handle
     file = Path(path).expanduser()
@@ -41,11 +44,11 @@ def patched(handle: W, path: str | Path, strength: float = 1.0) -> W:
         return _patched_texts(handle, file, found, strength)  # type: ignore[return-value]
     if "unet" not in found:
         raise _nothing(found, "unet", file)
-    return _changed(handle, file, "unet", strength)
+    return _changed(handle, file, "unet", strength, blocks)
 
 
-def _changed(handle: W, file: Path, part: str, strength: float) -> W:
-    patch = Patch(str(file), digest((file,)), part, float(strength))
+def _changed(handle: W, file: Path, part: str, strength: float, blocks: str = "") -> W:
+    patch = Patch(str(file), digest((file,)), part, float(strength), blocks.strip())
     return replace(handle, patches=(*handle.patches, patch))
 
 
@@ -120,7 +123,7 @@ def words(handle: Weights) -> dict[str, int]:
         NodeflowError: NF408, two files teach the same word.
     """
     found: dict[str, int] = {}
-    for patch in handle.patches:
+    for patch in (one for one in handle.patches if isinstance(one, Patch)):
         for word, count in words_of(Path(patch.path)).items():
             if word in found:
                 raise NodeflowError(
@@ -130,15 +133,18 @@ def words(handle: Weights) -> dict[str, int]:
     return found
 
 
-def apply(net: nn.Module, patch: Patch) -> None:
-    """Change a network's weights in place.
+def apply(net: nn.Module, patch: Patch | Mix) -> None:
+    """Change a network; the tensors that it had stay as they are for others who hold them.
 
     Raises:
         NodeflowError: NF402 the file has changed since the handle was made; NF407 it does not fit the network.
     """
     from ..checkpoints.reading import read_stored
-    from . import embedding, lora
+    from . import embedding, lora, mixing
 
+    if isinstance(patch, Mix):
+        mixing.apply(net, patch)
+        return
     file = Path(patch.path)
     if digest((file,)) != patch.digest:
         raise NodeflowError(
@@ -148,4 +154,18 @@ def apply(net: nn.Module, patch: Patch) -> None:
     if words_of(file):
         embedding.apply(net, tensors, patch.strength, patch.path)
         return
-    lora.apply(net, lora.updates(tensors, metadata, patch.part, net, patch.path), patch.strength)
+    found = lora.updates(tensors, metadata, patch.part, net, patch.path)
+    lora.apply(net, found, patch.strength, shares_in(net, patch.blocks))
+
+
+def shares_in(net: Any, text: str) -> Shares | None:
+    """What a text says about the layers of a network; None = nothing.
+
+    Raises:
+        NodeflowError: NF205, NF407, it names what the network has not.
+    """
+    if not text:
+        return None
+    found = shares(text, blocks_of(type(net).__name__, net.config))
+    found.require(name for name, _ in net.named_modules())
+    return found

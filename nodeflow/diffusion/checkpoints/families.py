@@ -204,9 +204,10 @@ def known(name: str) -> Family | None:
     return next((family for family in FAMILIES if family.name == name), None)
 
 
-def read_by(width: int) -> str:
-    """The families whose published models attend to text states of this width, in words."""
-    names = [family.name for family in FAMILIES if width in family.states]
+def read_by(width: int, kinds: Sequence[str] = ()) -> str:
+    """The families whose published models attend to text states of this width; of `kinds` only, if given."""
+    among = [family for family in FAMILIES if not kinds or set(kinds) & set(family.denoisers)]
+    names = [family.name for family in among if width in family.states]
     return f"models of {' and '.join(names)} (text states {width} wide)" if names else f"text states {width} wide"
 
 

@@ -8,6 +8,7 @@ write into its weights, the file never changes.
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import torch
@@ -58,6 +59,20 @@ def load_weights(handle: Weights, device: str = "cpu", dtype: str = "float32") -
     net.load(current_names(state, known=net.state_dict()))
     settle(net, stands, numbers)
     return _frozen(_patched(net, handle))
+
+
+def changed(net: nn.Module, handle: Weights) -> nn.Module:
+    """A network with a handle's changes, made of one without; what they leave alone, both share.
+
+    Args:
+        net: Of the same handle without changes.
+        handle: With them.
+
+    Raises:
+        NodeflowError: As `load_weights`.
+    """
+    kept = {id(tensor): tensor for tensor in (*net.parameters(), *net.buffers())}
+    return _frozen(_patched(copy.deepcopy(net, kept), handle))
 
 
 def _patched(net: nn.Module, handle: Weights) -> nn.Module:
