@@ -196,7 +196,7 @@ class Latent(Value):
         mask: [B, 1, H, W], 1 = repaint here; None = everywhere.
         masked: [B, C, H, W], the picture with the masked part blanked, for denoisers that were trained to repaint.
         beside: [B, C, H, W], what a denoiser was trained to see beside the latent: a picture to edit as its autoencoder
-            gives it, unscaled, or a picture to enlarge, in -1..1.
+            gives it, unscaled, or a picture to enlarge, which may be smaller, in -1..1.
         fine: [B, f², H, W], the mask of every pixel in a cell, row by row, for those that see it so.
         seconds: How long the sound is, where what follows it is silence; 0 = as long as the latent.
     """

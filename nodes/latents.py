@@ -203,7 +203,7 @@ def scale(
 
 @node("latent/encode-upscale", title="Encode image for upscaling", describe=_enlarged)
 def encode_upscale(autoencoder: Autoencoder, image: Image) -> Latent:
-    """An empty latent with a small picture beside it, for models that enlarge pictures: a cell a pixel.
+    """An empty latent with a small picture beside it, for models that enlarge pictures.
 
     Args:
         autoencoder: The model's; it says how much larger the result is.
@@ -211,7 +211,7 @@ def encode_upscale(autoencoder: Autoencoder, image: Image) -> Latent:
     """
     from nodeflow.diffusion.latents import to_upscale
 
-    return to_upscale(image, autoencoder.space)
+    return to_upscale(image, autoencoder.space, autoencoder.config.get("enlarges", 1))
 
 
 @node("latent/decode", version=2, title="Decode latent", describe=_decoded)

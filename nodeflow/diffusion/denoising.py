@@ -18,7 +18,7 @@ from .scheduling import bound
 Keep = Callable[[int, int, Callable[[], object]], None]
 """Called with (calls done, calls in all, a function that makes what the run could go on from)."""
 
-PROMPTED = ("cross_attention_dim", "joint_attention_dim")
+PROMPTED = ("cross_attention_dim", "joint_attention_dim", "encoder_channels")
 """Keys of configurations that say that a network follows a prompt."""
 
 Report = Callable[[int, int, object], None]

@@ -118,11 +118,17 @@ def scaled(latent: Latent, factor: float, filter: Literal["nearest", "bilinear",
     return replace(latent, data=data, mask=resized(latent.mask, "nearest"), masked=masked, beside=beside)
 
 
-def to_upscale(image: Image, space: LatentSpace) -> Latent:
-    """An empty latent, a cell for each pixel of the pictures, which stand beside it; decoded it is that much larger."""
+def to_upscale(image: Image, space: LatentSpace, cells: int = 1) -> Latent:
+    """An empty latent with the pictures to enlarge beside it, [B, 3, h, w] in -1..1.
+
+    Args:
+        image: The pictures.
+        space: Of the latent; decoded, a cell is so many pixels.
+        cells: How many cells are a pixel of the pictures, along an edge.
+    """
     beside = 2 * image.data - 1
     batch, _, height, width = beside.shape
-    return Latent(beside.new_zeros(batch, space.channels, height, width), space, beside=beside)
+    return Latent(beside.new_zeros(batch, space.channels, cells * height, cells * width), space, beside=beside)
 
 
 def with_mask(latent: Latent, mask: Mask) -> Latent:

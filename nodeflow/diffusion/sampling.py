@@ -22,7 +22,7 @@ from ..values import Latent, moved
 from .guidance import Call, Denoise, ask
 from .schedulers.noise import Noise
 from .schedulers.schedule import Schedule
-from .schedulers.solver import Solver, State, transfer
+from .schedulers.solver import Solver, State, doubled, transfer
 
 OnStep = Callable[[int, int, State], None]
 """Called after each model call with (calls done, calls in all, state). What it raises ends the run."""
@@ -150,7 +150,7 @@ def sample(
     _require_finite(state.x, 0, solver.left(state))
     while not solver.done(state) and (end is None or state.index < end):
         reply = ask(denoise, _call(solver, state, repaint), solver.wants_unconditional(state))
-        state = solver.step(state, reply.prediction, noise, reply.unconditional)
+        state = solver.step(state, _read(solver, state, reply.prediction), noise, reply.unconditional)
         state = replace(state, x=repaint.kept(state.x, solver, state), memory=reply.memory)
         done, left = state.index - begin, 0 if solver.done(state) else solver.left(state)
         total = done + left if end is None else min(done + left, end - begin)
@@ -172,6 +172,12 @@ def _call(solver: Solver, state: State, repaint: _Repaint) -> Call:
         state.memory,
         shown=lambda x: repaint.seen(solver.scale(replace(state, x=x))),
     )
+
+
+def _read(solver: Solver, state: State, output: Tensor) -> Tensor:
+    """What a solver reads of a network's output: one with a variance of its own leaves out the learnt one."""
+    surplus = output.shape == doubled(state.x) and output.shape not in solver.fitting(state.x)
+    return output[:, : state.x.shape[1]] if surplus else output
 
 
 def _started(latent: Latent, x0: Tensor, noise: Tensor, schedule: Schedule, begin: int, renoise: bool) -> Tensor:

@@ -95,11 +95,9 @@ def encode(
     all_windows = [window for mine in own for window in [*mine, *([[]] * (longest - len(mine)))]]
     states, pooled = _states(encoder, torch.tensor([frame.ids(window) for window in all_windows]), layer)
     weights = torch.tensor([frame.weights(window) for window in all_windows]).to(states)[..., None]
-    if weighting == "comfy" and (weights != 1).any():
-        empty, _ = _states(encoder, torch.tensor([frame.ids([])]), layer)
-        states = torch.where(weights == 1, states, torch.lerp(empty, states, weights))
-    elif weighting == "a1111":
-        states = emphasised(states, weights)
+    relative = weighting == "comfy" and bool((weights != 1).any())
+    empty = _states(encoder, torch.tensor([frame.ids([])]), layer)[0] if relative else states
+    states = weighed(states, weights, weighting, empty)
     if pooled is not None:
         pooled = pooled.unflatten(0, (batch, longest))[:, 0]
     return Conditioning(states.unflatten(0, (batch, longest)).flatten(1, 2), pooled)
@@ -210,16 +208,31 @@ def _states(encoder: Any, ids: Tensor, layer: tuple[int, bool]) -> tuple[Tensor,
             fix="use the tokenizer that belongs to the text encoder",
         )
     said = encoder(ids.to(next(encoder.parameters()).device), output_hidden_states=True)
-    (skip, normalised), layers = layer, len(said.hidden_states) - 1
-    if not 0 <= skip < layers:
-        raise NodeflowError("NF205", f"cannot skip {skip} layers of a text encoder that has {layers}")
-    states = said.hidden_states[-1 - skip] if skip else said.last_hidden_state
-    if skip and normalised:
-        states = encoder.final_layer_norm(states)
+    states = layer_states(encoder, said, *layer)
     pooled = getattr(said, "text_embeds", None)
     if pooled is None:
         pooled = said.pooler_output
     return states.float(), None if pooled is None else pooled.float()
+
+
+def layer_states(encoder: Any, said: Any, skip: int, normalised: bool) -> Tensor:
+    """The states of so many layers before the last, [N, T, D], through the final normalisation if asked.
+
+    Raises:
+        NodeflowError: NF205, no such layer.
+    """
+    layers = len(said.hidden_states) - 1
+    if not 0 <= skip < layers:
+        raise NodeflowError("NF205", f"cannot skip {skip} layers of a text encoder that has {layers}")
+    states = said.hidden_states[-1 - skip] if skip else said.last_hidden_state
+    return encoder.final_layer_norm(states) if skip and normalised else states
+
+
+def weighed(states: Tensor, weights: Tensor, weighting: Weighting, empty: Tensor) -> Tensor:
+    """States changed by the weights of their tokens in a dialect, [N, T, D]; `empty` are those of the empty prompt."""
+    if weighting == "comfy":
+        return torch.where(weights == 1, states, torch.lerp(empty, states, weights))
+    return emphasised(states, weights) if weighting == "a1111" else states
 
 
 def emphasised(states: Tensor, weights: Tensor) -> Tensor:

@@ -57,6 +57,14 @@ def test_the_guided_prediction_goes_on_from_the_negative_one(x):
     assert torch.allclose(found, x * (1 + 5 * (2 - 1)))
 
 
+def test_a_variance_beside_the_prediction_is_that_of_the_positive_prompt(x):
+    def predict(x: Tensor, t: Tensor, said: Conditioning | None) -> Tensor:
+        return torch.cat([Toy()(x, t, said), Toy()(torch.ones_like(x), t, said)], 1)
+
+    found = Guided(predict, {POSITIVE: text(2), NEGATIVE: text(1)}, ClassifierFree(5))(x, T)
+    assert torch.allclose(found, torch.cat([6 * x, torch.full_like(x, 2)], 1))
+
+
 @pytest.mark.parametrize(("scale", "expected", "calls"), [(1.0, 2.0, 1), (0.0, 1.0, 1), (0.5, 1.5, 2)])
 def test_what_is_not_wanted_is_not_computed(x, scale, expected, calls):
     toy = Toy()

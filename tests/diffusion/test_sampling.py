@@ -214,3 +214,12 @@ def test_inputs_are_not_written_into():
     before = [tensor._version for tensor in (start.data, start.mask, start.masked)]
     sample(toy, start, solver(), Noise.seeded(3))
     assert before == [tensor._version for tensor in (start.data, start.mask, start.masked)]
+
+
+@each_scheduler
+def test_a_solver_with_a_variance_of_its_own_leaves_out_the_learnt_one(name):
+    def both(x: Tensor, t: Tensor) -> Tensor:
+        return torch.cat([toy(x, t), 100 * x], 1)
+
+    plain, told = (sample(denoise, canvas(), solver(name), Noise.seeded(3)) for denoise in (toy, both))
+    assert torch.equal(plain.latent.data, told.latent.data)

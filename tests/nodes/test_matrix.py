@@ -8,6 +8,7 @@ import pytest
 import torch
 from tiny import Tiny
 from tiny_flows import FLOWS
+from tiny_glide import GLIDES
 
 import nodeflow
 from nodeflow.engine import Engine
@@ -20,7 +21,7 @@ from nodeflow.values import Image
 
 GRAPHS = Path(__file__).parents[2] / "graphs"
 NAMES = sorted(path.stem for path in GRAPHS.glob("*.json"))
-MAKERS = {**Tiny.kinds, **{maker.__name__: maker for maker in FLOWS}}
+MAKERS = {**Tiny.kinds, **{maker.__name__: maker for maker in (*FLOWS, *GLIDES)}}
 RUN = ("text-to-image", "inpaint", "unconditional")
 """What is run besides checked; of the flows, whose other runs stand in `oracle/test_pipelines_flow.py`, the first."""
 
@@ -42,8 +43,8 @@ def given(tmp_path_factory) -> dict[str, str]:
 @pytest.fixture(scope="module", params=sorted(MAKERS))
 def model(request, tmp_path_factory) -> tuple[str, tuple[str, ...]]:
     folder = tmp_path_factory.mktemp(request.param)
-    MAKERS[request.param](folder)
-    return str(folder), RUN if request.param in Tiny.kinds else RUN[:1]
+    made = MAKERS[request.param](folder) or folder
+    return str(made), RUN if request.param in Tiny.kinds else RUN[:1]
 
 
 def said(graph, model, given):

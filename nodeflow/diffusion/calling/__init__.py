@@ -21,6 +21,7 @@ from ...values import Conditioning, Latent
 from .base import Question, Way
 from .dit import DIT
 from .flux import FLUX
+from .glide import GLIDE
 from .plain import PLAIN
 from .sd3 import SD3
 from .stable_audio import STABLE_AUDIO
@@ -34,6 +35,7 @@ WAYS: dict[str, Way] = {
     "SD3Transformer2DModel": SD3,
     "DiTTransformer2DModel": DIT,
     "StableAudioDiTModel": STABLE_AUDIO,
+    "Text2ImUNet": GLIDE,
     "UNet2DConditionModel": UNET,
     "UNet2DModel": UNET2D,
 }

@@ -66,6 +66,18 @@ def picture_beside(latent: Latent) -> Tensor:
     return latent.beside
 
 
+def small_picture(latent: Latent) -> Tensor:
+    """The picture beside a latent for networks that enlarge, [B, 3, h, w] in -1..1.
+
+    Raises:
+        NodeflowError: NF414, there is none.
+    """
+    if latent.beside is None:
+        what = "the denoiser enlarges a picture and the latent has none beside it"
+        raise NodeflowError("NF414", what, fix='make the latent with "Encode image for upscaling"')
+    return latent.beside
+
+
 def all_channels(net: Any) -> int:
     """For networks that count the channels of a latent as they are."""
     return net.config["in_channels"]

@@ -12,9 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...errors import NodeflowError
 from ...values import Conditioning, Latent
-from .base import Question, Way
+from .base import Question, Way, small_picture
 
 
 def ask(net: Any, question: Question) -> Tensor:
@@ -34,11 +33,8 @@ def complete(net: Any, name: str, given: Conditioning | None, latent: Latent) ->
     """
     if net.config["in_channels"] != 2 * latent.data.shape[1]:
         return given
-    if latent.beside is None:
-        what = "the denoiser enlarges a picture and the latent has none beside it"
-        raise NodeflowError("NF414", what, fix='make the latent with "Encode image for upscaling"')
     told = given or Conditioning(latent.data.new_zeros(len(latent.data), 0, 0))
-    return replace(told, more={**told.more, "beside": latent.beside})
+    return replace(told, more={**told.more, "beside": small_picture(latent)})
 
 
 UNET2D = Way(ask, complete)

@@ -63,6 +63,9 @@ class Family:
         width: The key of the configuration that says how wide the text states are.
         states: How wide they are in its published models.
         size: (width, height) in pixels that it was trained for where the configuration does not say.
+        pixels: Channels of a picture where there is no autoencoder; 0 = as many as the denoiser takes.
+        enlarges: How many pixels of the result are one of the small picture, along an edge, where there is no
+            autoencoder to say it.
         scaled: Whether the latents of its autoencoder are scaled as that says; else they are taken as they are.
         guidance: What a guidance number means: a scale of classifier-free guidance, or a number that the denoiser is
             told ("embedded").
@@ -84,6 +87,8 @@ class Family:
     width: str = "cross_attention_dim"
     states: tuple[int, ...] = ()
     size: tuple[int, int] = (0, 0)
+    pixels: int = 0
+    enlarges: int = 1
     scaled: bool = True
     guidance: Literal["classifier-free", "embedded"] = "classifier-free"
     scheduler: Mapping[str, Any] = field(default_factory=dict)
@@ -136,6 +141,14 @@ _COSINE = {
     "sigma_max": 500.0, "sigma_data": 1.0, "solver_order": 2, "prediction_type": "v_prediction",
     "sigma_schedule": "exponential",
 }  # fmt: skip
+_GLIDE: dict[str, Any] = {
+    "denoisers": ("Text2ImUNet",), "autoencoders": ("",), "width": "encoder_channels", "states": (512,), "pixels": 3,
+}  # fmt: skip
+_GLIDE_NOISE = {
+    "_class_name": "DDPMScheduler", "num_train_timesteps": 1000, "beta_schedule": "squaredcos_cap_v2",
+    "variance_type": "learned_range", "clip_sample": True, "timestep_spacing": "linspace",
+    "prediction_type": "epsilon",
+}  # fmt: skip
 _XL = {"addition_embed_type": ("text_time",)}
 _FLOW = {"_class_name": "FlowMatchEulerDiscreteScheduler", "num_train_timesteps": 1000}
 
@@ -157,6 +170,17 @@ FAMILIES: tuple[Family, ...] = (
         "ldm-text", _UNET, ("AutoencoderKL", "VQModel"), has=("bert",), texts=Texts(("bert",), "bert"),
         scheduler=_DDIM | {"beta_schedule": "scaled_linear", "beta_start": 0.0015, "beta_end": 0.0195},
         pipeline="LDMTextToImagePipeline",
+    ),
+    Family(
+        "glide-upscale", when={"in_channels": (6,)}, texts=Texts(reading="glide-upscale"), tasks={"upscale": (2, 0)},
+        enlarges=4,
+        scheduler=_GLIDE_NOISE | {"_class_name": "DDIMScheduler", "beta_schedule": "linear", "beta_start": 0.0001,
+                                  "beta_end": 0.02},
+        **_GLIDE,
+    ),
+    Family(
+        "glide", texts=Texts(reading="glide"), tasks={"paint": (1, 0), "inpaint": (2, 1)}, scheduler=_GLIDE_NOISE,
+        **_GLIDE,
     ),
     Family(
         "dit", ("DiTTransformer2DModel", "Transformer2DModel"), when={"norm_type": ("ada_norm_zero", None)},
@@ -242,7 +266,7 @@ def text_width(texts: Texts, configs: Sequence[Mapping[str, Any]]) -> int | None
     """How wide the text states are that encoders of these configurations give together; None = unknown."""
     if len(configs) < len(texts.components) and texts.states != "first":
         return None
-    keys = ("hidden_size", "d_model", "conditioning_dim")
+    keys = ("hidden_size", "d_model", "conditioning_dim", "xf_width")
     widths = [next((config[key] for key in keys if config.get(key)), None) for config in configs]
     chosen = {"first": widths[:1], "last": widths[-1:], "sum": widths}[texts.states]
     return sum(width for width in chosen if width) if all(chosen) and chosen else None

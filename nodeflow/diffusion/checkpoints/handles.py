@@ -212,7 +212,7 @@ def _described(layout: Layout, variant: str, dtype: str) -> ModelParts:
     kinds = {name: component.kind for name, component in layout.components.items()}
     family = families.recognised(denoiser["kind"], denoiser["config"], kinds)
     coder = next((read[name] for name in families.AUTOENCODERS if name in read), None)
-    autoencoder = identity(denoiser["kind"], denoiser["config"], dtype) if coder is None else _autoencoder(coder)
+    autoencoder = _pixels(family, denoiser, dtype) if coder is None else _autoencoder(coder)
     if not family.scaled:
         autoencoder = replace(autoencoder, space=replace(autoencoder.space, scale=1.0, shift=0.0))
     space = autoencoder.space
@@ -241,6 +241,13 @@ def _autoencoder(read: Mapping[str, Any]) -> Autoencoder:
     handle = Autoencoder(**read)
     space = spaces.latent_space(handle.config, part_digest(files_of(handle), handle.part, timed=False))
     return replace(handle, space=space, media="audio" if handle.kind in families.SOUNDS else "image")
+
+
+def _pixels(family: families.Family, denoiser: Mapping[str, Any], dtype: str) -> Autoencoder:
+    """What stands for the autoencoder of a model that has none."""
+    config = {**denoiser["config"], **({"in_channels": family.pixels} if family.pixels else {})}
+    made = identity(denoiser["kind"], config, dtype)
+    return replace(made, config={**made.config, "enlarges": family.enlarges}) if family.enlarges > 1 else made
 
 
 def identity(kind: str, config: Mapping[str, Any], dtype: str = "auto") -> Autoencoder:

@@ -78,6 +78,7 @@ class Mark(NamedTuple):
 TITLES: Mapping[str, str] = {
     "sd1": "Stable Diffusion 1", "sd2": "Stable Diffusion 2", "sdxl": "SDXL", "sdxl-refiner": "the SDXL refiner",
     "sd3": "Stable Diffusion 3", "flux": "Flux.1", "stable-audio": "Stable Audio", "ldm": "Latent Diffusion",
+    "glide": "GLIDE", "glide-upscale": "GLIDE's upsampler",
 }  # fmt: skip
 
 _UNET = "input_blocks.0.0.weight"
@@ -89,6 +90,7 @@ _DENOISERS = (
     Mark(("double_blocks.0.img_attn.norm.key_norm.scale", "single_blocks.0.linear1.weight"), "denoiser", "Flux.1",
          "flux"),
     Mark(("joint_blocks.0.x_block.attn.qkv.weight",), "denoiser", "Stable Diffusion 3", "sd3"),
+    Mark((_UNET, "transformer_proj.weight"), "denoiser", "GLIDE", "glide"),
     Mark((_UNET, "label_emb.0.0.weight"), "denoiser", "SDXL", "sdxl"),
     Mark((_UNET, "middle_block.1.transformer_blocks.0.attn2.to_k.weight"), "denoiser", "Stable Diffusion", "sd1"),
     Mark(("transformer.layers.0.cross_attn.to_kv.weight", "to_timestep_embed.0.weight"), "denoiser", "Stable Audio",
@@ -133,6 +135,7 @@ _TEXTS = (
     ("conditioner.embedders.0.model.", "text_encoder_2", "CLIPTextModelWithProjection", "open-clip", "open-clip"),
     ("text_encoders.clip_l.transformer.", "text_encoder", "CLIPTextModelWithProjection", "clip", "clip"),
     ("text_encoders.clip_g.transformer.", "text_encoder_2", "CLIPTextModelWithProjection", "clip", "clip-gelu"),
+    ("", "text_encoder", "GlideTextModel", "glide-text", "glide-text"),
     ("text_encoders.t5xxl.transformer.", "text_encoder_3", "T5EncoderModel", "t5", "t5"),
 )
 """Text encoders inside whole models: where, which component, class, name map, configuration."""
@@ -174,6 +177,8 @@ _MAPS = {
     "sd3": ("transformer", "SD3Transformer2DModel", "sd3"),
     "flux": ("transformer", "FluxTransformer2DModel", "flux"),
     "stable-audio": ("transformer", "StableAudioDiTModel", "stable-audio"),
+    "glide": ("unet", "Text2ImUNet", "glide"),
+    "glide-upscale": ("unet", "Text2ImUNet", "glide"),
 }
 """Family -> component, class and name map of its denoiser."""
 
@@ -225,6 +230,8 @@ def _family(marked: str, prefix: str, shapes: Shapes, texts: list[str]) -> str:
     if marked == "sdxl":
         refines = "conditioner.embedders.0.model." in texts or _CROSS.get(_text_width(shapes)) == "sdxl-refiner"
         return "sdxl-refiner" if refines else "sdxl"
+    if marked == "glide":
+        return "glide-upscale" if _task(marked, prefix, shapes) == "upscale" else "glide"
     return marked
 
 
@@ -239,6 +246,8 @@ def _text_names(names: str) -> tuple[str, ...]:
         return ("token_embedding.weight",)
     if names == "t5":
         return ("shared.weight",)
+    if names == "glide-text":
+        return ("transformer.resblocks.0.attn.c_qkv.weight",)
     return "text_model.embeddings.token_embedding.weight", "embeddings.token_embedding.weight"
 
 
@@ -269,11 +278,14 @@ def _task(family: str, prefix: str, shapes: Shapes) -> str:
         f"{prefix}x_embedder.weight",
     )
     channels = next((shapes[name][1] for name in names if len(shapes.get(name, ())) > 1), 0)
-    return _TASKS.get((family == "flux", channels), "paint")
+    return _TASKS.get((family if family in ("flux", "glide", "glide-upscale") else "", channels), "paint")
 
 
-_TASKS = {(False, 9): "inpaint", (False, 8): "edit", (True, 384): "inpaint", (True, 128): "control"}
-"""(whether it is Flux, channels of its input) -> task."""
+_TASKS = {
+    ("", 9): "inpaint", ("", 8): "edit", ("flux", 384): "inpaint", ("flux", 128): "control", ("glide", 6): "upscale",
+    ("glide-upscale", 6): "upscale", ("glide", 7): "inpaint",
+}  # fmt: skip
+"""(family where it counts other channels than the U-nets on latents, channels of its input) -> task."""
 
 
 def _prediction(family: str, prefix: str, shapes: Shapes, metadata: Mapping[str, str]) -> tuple[str, bool]:

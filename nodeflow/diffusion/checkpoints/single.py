@@ -22,7 +22,7 @@ from .originals import part, within
 from .originals.configs import CONFIGS, unet
 
 _TOKENIZERS = Path(__file__).with_name("tokenizers")
-"""CLIP's byte pairs (Copyright 2021 OpenAI, MIT licence), once as CLIP pads prompts, once as OpenCLIP does, and the
+"""Byte pairs (Copyright 2021 OpenAI, MIT licence), CLIP's, as it pads prompts and as OpenCLIP does, and GPT-2's; and the
 pieces of T5 (Copyright 2019 The T5 Authors, Apache licence 2.0)."""
 _T5_ROWS = 32128
 """Rows of the table of every T5 that reads those pieces."""
@@ -176,6 +176,8 @@ def _tokenizer(name: str, encoder: Component) -> dict[str, Component]:
     if encoder.kind.startswith("CLIP"):
         form = "open-clip" if encoder.config().get("hidden_act") == "gelu" else "clip"
         return {place: Component("transformers", "CLIPTokenizer", _TOKENIZERS / form)}
+    if encoder.kind == "GlideTextModel":
+        return {place: Component("transformers", "GPT2Tokenizer", _TOKENIZERS / "gpt2")}
     beside = encoder.folder.parent
     if encoder.config().get("vocab_size") == _T5_ROWS:
         return {place: Component("transformers", "T5TokenizerFast", _TOKENIZERS / "t5")}

@@ -141,7 +141,7 @@ def read_tokenizer(folder: Path) -> ClipTokenizer:
 
 def _tokenizer(folder: Path, unknown: str) -> Tokenizer:
     if (folder / "vocab.json").is_file() or not (folder / "tokenizer.json").is_file():
-        vocabulary, merges = read_json(folder / "vocab.json"), _merges(folder / "merges.txt")
+        vocabulary, merges = read_json(folder / "vocab.json"), read_merges(folder / "merges.txt")
         model = BPE(vocabulary, merges, continuing_subword_prefix="", end_of_word_suffix="</w>", unk_token=unknown)
         tokenizer = Tokenizer(model)
         tokenizer.normalizer = normalizers.Sequence(
@@ -156,8 +156,12 @@ def _tokenizer(folder: Path, unknown: str) -> Tokenizer:
     return tokenizer
 
 
-def _merges(path: Path) -> list[tuple[str, str]]:
-    """The pairs of `merges.txt`, the most frequent first."""
+def read_merges(path: Path) -> list[tuple[str, str]]:
+    """The pairs of `merges.txt`, the most frequent first.
+
+    Raises:
+        NodeflowError: NF401, the file is missing; NF402, it has no pairs.
+    """
     try:
         with path.open(encoding="utf-8") as file:
             text = file.read(MAX_JSON_BYTES)

@@ -39,7 +39,8 @@ class Reply(NamedTuple):
     """What a denoiser says at one call.
 
     Args:
-        prediction: The one to follow, [B, C', H, W].
+        prediction: The one to follow, [B, C, H, W]; behind it, where the network says it, the variance that the
+            positive prompt brings, in as many channels more.
         memory: What the guidance remembers for the next call.
         unconditional: The unconditional prediction, where it was asked for, [B, C', H, W].
     """
@@ -109,7 +110,10 @@ class Guided:
         seen = self._answers(tuple(asks), call.shown(call.x), call)
         for name, (its_prompt, x) in self.guidance.further(seen, call).items():
             seen[name] = self._answers((its_prompt,), call.shown(x), call)[its_prompt]
+        seen, spreads = _apart(seen, call.x.shape[1])
         guided, memory = self.guidance.combine(seen, call), self.guidance.remember(seen, call)
+        if spreads:
+            guided = torch.cat([guided, spreads.get(POSITIVE, next(iter(spreads.values())))], 1)
         return Reply(guided, memory, seen[prompt] if unconditional else None)
 
     def _answers(self, asks: tuple[Ask, ...], x: Tensor, call: Call) -> dict[Ask, Tensor]:
@@ -170,6 +174,16 @@ class Guided:
                 fix="give one prompt, or as many as there are latents",
             )
         return mapped(given, lambda array: array.expand(batch, *[-1] * (array.ndim - 1)))
+
+
+def _apart(seen: Mapping[Ask, Tensor], channels: int) -> tuple[dict[Ask, Tensor], dict[Ask, Tensor]]:
+    """The predictions, [B, C, H, W], and what networks say beside them of a step's variance, in as many channels.
+
+    Guidance goes along what a prompt adds to the sample; a variance lies between two bounds and is not to leave them.
+    """
+    both = {ask: answer.shape[1] == 2 * channels for ask, answer in seen.items()}
+    predictions = {ask: answer[:, :channels] if both[ask] else answer for ask, answer in seen.items()}
+    return predictions, {ask: answer[:, channels:] for ask, answer in seen.items() if both[ask]}
 
 
 def _blinded(given: Conditioning | None) -> Conditioning:

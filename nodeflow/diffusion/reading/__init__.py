@@ -13,6 +13,7 @@ from .base import Borrow, Prompts, Reading
 from .bert import bert
 from .clip import clip
 from .flux import flux
+from .glide import glide
 from .sd3 import sd3
 from .sdxl import refiner, sdxl
 from .stable_audio import stable_audio
@@ -23,6 +24,8 @@ READINGS: dict[str, Reading] = {
     "bert": bert,
     "clip": clip,
     "flux": flux,
+    "glide": glide,
+    "glide-upscale": glide,
     "sd3": sd3,
     "sdxl": sdxl,
     "sdxl-refiner": refiner,

@@ -15,7 +15,7 @@ from torch import Tensor
 from ...values import TextEncoder
 from ..checkpoints.t5_tokenizer import T5Tokenizer, load_t5_tokenizer
 from ..prompts import Weighting, parse
-from ..text import emphasised, require_finite_weight
+from ..text import require_finite_weight, weighed
 from .base import Borrow, Prompts
 
 
@@ -81,9 +81,7 @@ def _said(
         ids = torch.tensor([row.ids for row in asked], device=next(net.parameters()).device)
         said = net(ids, _kept(asked, ids) if masked else None).last_hidden_state.float()
     states, weights = said[: len(rows)], weights.to(said.device)
-    if relative:
-        return torch.where(weights == 1, states, torch.lerp(said[-1:], states, weights))
-    return emphasised(states, weights) if how.weighting == "a1111" else states
+    return weighed(states, weights, how.weighting, said[-1:] if relative else states)
 
 
 def _row(text: str, tokenizer: T5Tokenizer, weighting: Weighting, length: int) -> Row:

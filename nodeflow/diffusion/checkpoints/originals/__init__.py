@@ -1,10 +1,9 @@
 """Files in the form their makers wrote them: which names there mean which published names.
 
 A *name map* is data: a table of name beginnings and what stands for each among the published names, and in a few
-rows a change of the tensor (a fused matrix is split, a transposed one is turned). `rules` reads such a table; `unets`,
-`transformers`, `texts` and `sounds` hold the tables; `configs` tells a network's configuration from the shapes of its
-tensors.
-`MAPS` names them all. No torch: everything here works on names and shapes.
+rows a change of the tensor (a fused matrix is split, a transposed one is turned). `rules` reads such a table;
+`unets`, `transformers`, `texts`, `sounds` and `glide` hold the tables; `configs` tells a network's configuration from the
+shapes of its tensors. `MAPS` names them all. No torch: everything here works on names and shapes.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from collections.abc import Callable, Mapping
 
 from nodeflow.errors import NodeflowError
 
-from . import sounds, texts, transformers, unets
+from . import glide, sounds, texts, transformers, unets
 from .rules import Shapes, Source, Table, renamed
 
 MAPS: Mapping[str, Callable[[Shapes], Table]] = {
@@ -32,6 +31,8 @@ MAPS: Mapping[str, Callable[[Shapes], Table]] = {
     "stable-audio": sounds.denoiser,
     "stable-audio-seconds": sounds.seconds,
     "oobleck": sounds.autoencoder,
+    "glide": glide.denoiser,
+    "glide-text": glide.text,
 }
 """Name of a map -> its table for a file with these shapes; "" = the names are the published ones."""
 

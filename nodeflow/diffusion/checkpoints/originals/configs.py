@@ -9,9 +9,8 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from nodeflow.errors import NodeflowError
-
-from .rules import Shapes
+from . import glide
+from .rules import Shapes, counted, shape_of
 from .sounds import steps
 from .unets import layers
 
@@ -33,26 +32,26 @@ def unet(shapes: Shapes, family: str, prediction: str = "") -> Config:
     """Of a `UNet2DConditionModel`."""
     levels, count = layers(shapes)
     firsts = [1 + level * (count + 1) for level in range(levels)]
-    widths = [_shape(shapes, f"input_blocks.{block}.0.in_layers.2.weight")[0] for block in firsts]
+    widths = [shape_of(shapes, f"input_blocks.{block}.0.in_layers.2.weight")[0] for block in firsts]
     depths = [_depth(shapes, f"input_blocks.{block}.1.") for block in firsts]
     middle = _depth(shapes, "middle_block.1.")
     kinds = ["CrossAttnDownBlock2D" if depth else "DownBlock2D" for depth in depths]
     linear = len(shapes.get("middle_block.1.proj_in.weight", ())) == 2
     config: Config = {
-        "in_channels": _shape(shapes, "input_blocks.0.0.weight")[1],
-        "out_channels": _shape(shapes, "out.2.weight")[0],
+        "in_channels": shape_of(shapes, "input_blocks.0.0.weight")[1],
+        "out_channels": shape_of(shapes, "out.2.weight")[0],
         "block_out_channels": widths,
         "layers_per_block": count,
         "down_block_types": kinds,
         "up_block_types": [kind.replace("Down", "Up") for kind in reversed(kinds)],
-        "cross_attention_dim": _shape(shapes, "middle_block.1.transformer_blocks.0.attn2.to_k.weight")[1],
+        "cross_attention_dim": shape_of(shapes, "middle_block.1.transformer_blocks.0.attn2.to_k.weight")[1],
         "transformer_layers_per_block": _depths(depths, middle),
         "attention_head_dim": [max(1, width // _HEAD) for width in widths] if linear else 8,
         "use_linear_projection": linear,
         "sample_size": _SAMPLES.get((family, prediction), _SAMPLES.get((family, ""), 64)),
     }
     if "label_emb.0.0.weight" in shapes:
-        width = _shape(shapes, "label_emb.0.0.weight")[1]
+        width = shape_of(shapes, "label_emb.0.0.weight")[1]
         config |= {"addition_embed_type": "text_time", "addition_time_embed_dim": 256}
         config["projection_class_embeddings_input_dim"] = width
     return config | ({"upcast_attention": True} if family == "sd2" else {})
@@ -71,15 +70,15 @@ def _depths(depths: list[int], middle: int) -> int | list[int]:
 
 def autoencoder(shapes: Shapes, family: str) -> Config:
     """Of an `AutoencoderKL`."""
-    levels = _count(shapes, "encoder.down.")
-    widths = [_shape(shapes, f"encoder.down.{level}.block.0.conv1.weight")[0] for level in range(levels)]
+    levels = counted(shapes, "encoder.down.")
+    widths = [shape_of(shapes, f"encoder.down.{level}.block.0.conv1.weight")[0] for level in range(levels)]
     quant = "quant_conv.weight" in shapes
     return {
-        "in_channels": _shape(shapes, "encoder.conv_in.weight")[1],
-        "out_channels": _shape(shapes, "decoder.conv_out.weight")[0],
-        "latent_channels": _shape(shapes, "decoder.conv_in.weight")[1],
+        "in_channels": shape_of(shapes, "encoder.conv_in.weight")[1],
+        "out_channels": shape_of(shapes, "decoder.conv_out.weight")[0],
+        "latent_channels": shape_of(shapes, "decoder.conv_in.weight")[1],
         "block_out_channels": widths,
-        "layers_per_block": _count(shapes, "encoder.down.0.block."),
+        "layers_per_block": counted(shapes, "encoder.down.0.block."),
         "down_block_types": ["DownEncoderBlock2D"] * levels,
         "up_block_types": ["UpDecoderBlock2D"] * levels,
         "use_quant_conv": quant,
@@ -91,14 +90,14 @@ def autoencoder(shapes: Shapes, family: str) -> Config:
 def clip(shapes: Shapes, family: str, activation: str = "quick_gelu") -> Config:
     """Of a CLIP text encoder under transformers' names."""
     root = "text_model." if any(name.startswith("text_model.") for name in shapes) else ""
-    vocabulary, width = _shape(shapes, f"{root}embeddings.token_embedding.weight")
+    vocabulary, width = shape_of(shapes, f"{root}embeddings.token_embedding.weight")
     return {
         "vocab_size": vocabulary,
         "hidden_size": width,
-        "intermediate_size": _shape(shapes, f"{root}encoder.layers.0.mlp.fc1.weight")[0],
-        "num_hidden_layers": _count(shapes, f"{root}encoder.layers."),
+        "intermediate_size": shape_of(shapes, f"{root}encoder.layers.0.mlp.fc1.weight")[0],
+        "num_hidden_layers": counted(shapes, f"{root}encoder.layers."),
         "num_attention_heads": max(1, width // _HEAD),
-        "max_position_embeddings": _shape(shapes, f"{root}embeddings.position_embedding.weight")[0],
+        "max_position_embeddings": shape_of(shapes, f"{root}embeddings.position_embedding.weight")[0],
         "projection_dim": shapes.get("text_projection.weight", (width,))[0],
         "hidden_act": activation,
         "eos_token_id": vocabulary - 1,
@@ -116,14 +115,14 @@ def open_clip(shapes: Shapes, family: str, skip: int = 0) -> Config:
     Args:
         skip: How many of its last layers are left out.
     """
-    vocabulary, width = _shape(shapes, "token_embedding.weight")
+    vocabulary, width = shape_of(shapes, "token_embedding.weight")
     return {
         "vocab_size": vocabulary,
         "hidden_size": width,
-        "intermediate_size": _shape(shapes, "transformer.resblocks.0.mlp.c_fc.weight")[0],
-        "num_hidden_layers": _count(shapes, "transformer.resblocks.") - skip,
+        "intermediate_size": shape_of(shapes, "transformer.resblocks.0.mlp.c_fc.weight")[0],
+        "num_hidden_layers": counted(shapes, "transformer.resblocks.") - skip,
         "num_attention_heads": max(1, width // _HEAD),
-        "max_position_embeddings": _shape(shapes, "positional_embedding")[0],
+        "max_position_embeddings": shape_of(shapes, "positional_embedding")[0],
         "projection_dim": shapes.get("text_projection", (width, width))[1],
         "hidden_act": "gelu",
         "eos_token_id": vocabulary - 1,
@@ -142,15 +141,15 @@ def t5(shapes: Shapes, family: str) -> Config:
     names = ("attn_q", "attn_rel_b", "ffn_up") if gguf else (
         "0.SelfAttention.q", "0.SelfAttention.relative_attention_bias", "1.DenseReluDense.wi")  # fmt: skip
     gate = f"{first}ffn_gate.weight" if gguf else f"{first}1.DenseReluDense.wi_0.weight"
-    query, distances = (_shape(shapes, f"{first}{name}.weight") for name in names[:2])
-    wide = _shape(shapes, gate if gate in shapes else f"{first}{names[2]}.weight")
-    vocabulary, width = _shape(shapes, "token_embd.weight" if gguf else "shared.weight")
+    query, distances = (shape_of(shapes, f"{first}{name}.weight") for name in names[:2])
+    wide = shape_of(shapes, gate if gate in shapes else f"{first}{names[2]}.weight")
+    vocabulary, width = shape_of(shapes, "token_embd.weight" if gguf else "shared.weight")
     return {
         "vocab_size": vocabulary,
         "d_model": width,
         "d_kv": query[0] // distances[1],
         "d_ff": wide[0],
-        "num_layers": _count(shapes, "enc.blk." if gguf else "encoder.block."),
+        "num_layers": counted(shapes, "enc.blk." if gguf else "encoder.block."),
         "num_heads": distances[1],
         "relative_attention_num_buckets": distances[0],
         "feed_forward_proj": "gated-gelu" if gate in shapes else "relu",
@@ -159,21 +158,21 @@ def t5(shapes: Shapes, family: str) -> Config:
 
 def sd3(shapes: Shapes, family: str) -> Config:
     """Of an `SD3Transformer2DModel`."""
-    width, channels, patch, _ = _shape(shapes, "x_embedder.proj.weight")
+    width, channels, patch, _ = shape_of(shapes, "x_embedder.proj.weight")
     dual = {int(name.split(".")[1]) for name in shapes if name.endswith(".x_block.attn2.qkv.weight")}
     normed = "joint_blocks.0.x_block.attn.ln_q.weight" in shapes
     return {
         "sample_size": 128,
         "patch_size": patch,
         "in_channels": channels,
-        "out_channels": _shape(shapes, "final_layer.linear.weight")[0] // patch**2,
-        "num_layers": _count(shapes, "joint_blocks."),
+        "out_channels": shape_of(shapes, "final_layer.linear.weight")[0] // patch**2,
+        "num_layers": counted(shapes, "joint_blocks."),
         "attention_head_dim": _HEAD,
         "num_attention_heads": width // _HEAD,
-        "joint_attention_dim": _shape(shapes, "context_embedder.weight")[1],
+        "joint_attention_dim": shape_of(shapes, "context_embedder.weight")[1],
         "caption_projection_dim": width,
-        "pooled_projection_dim": _shape(shapes, "y_embedder.mlp.0.weight")[1],
-        "pos_embed_max_size": math.isqrt(_shape(shapes, "pos_embed")[1]),
+        "pooled_projection_dim": shape_of(shapes, "y_embedder.mlp.0.weight")[1],
+        "pos_embed_max_size": math.isqrt(shape_of(shapes, "pos_embed")[1]),
         "dual_attention_layers": sorted(dual),
         "qk_norm": "rms_norm" if normed else None,
     }
@@ -181,19 +180,19 @@ def sd3(shapes: Shapes, family: str) -> Config:
 
 def flux(shapes: Shapes, family: str) -> Config:
     """Of a `FluxTransformer2DModel`."""
-    width, channels = _shape(shapes, "img_in.weight")
-    (head,) = _shape(shapes, "double_blocks.0.img_attn.norm.query_norm.scale")
-    out = _shape(shapes, "final_layer.linear.weight")[0]
+    width, channels = shape_of(shapes, "img_in.weight")
+    (head,) = shape_of(shapes, "double_blocks.0.img_attn.norm.query_norm.scale")
+    out = shape_of(shapes, "final_layer.linear.weight")[0]
     return {
         "patch_size": 1,
         "in_channels": channels,
         "out_channels": None if out == channels else out,
-        "num_layers": _count(shapes, "double_blocks."),
-        "num_single_layers": _count(shapes, "single_blocks."),
+        "num_layers": counted(shapes, "double_blocks."),
+        "num_single_layers": counted(shapes, "single_blocks."),
         "attention_head_dim": head,
         "num_attention_heads": width // head,
-        "joint_attention_dim": _shape(shapes, "txt_in.weight")[1],
-        "pooled_projection_dim": _shape(shapes, "vector_in.in_layer.weight")[1],
+        "joint_attention_dim": shape_of(shapes, "txt_in.weight")[1],
+        "pooled_projection_dim": shape_of(shapes, "vector_in.in_layer.weight")[1],
         "guidance_embeds": "guidance_in.in_layer.weight" in shapes,
         "axes_dims_rope": [head // 8, 7 * head // 16, 7 * head // 16],
     }
@@ -201,28 +200,30 @@ def flux(shapes: Shapes, family: str) -> Config:
 
 def stable_audio(shapes: Shapes, family: str) -> Config:
     """Of a `StableAudioDiTModel`, half of whose channels of a head are turned by the place of a cell."""
-    width, channels = _shape(shapes, "transformer.project_in.weight")
+    width, channels = shape_of(shapes, "transformer.project_in.weight")
     turns = shapes.get("transformer.rotary_pos_emb.inv_freq", (_HEAD // 4,))
     head = 4 * turns[0]
-    context, text = _shape(shapes, "to_cond_embed.0.weight")
+    context, text = shape_of(shapes, "to_cond_embed.0.weight")
     return {
         "sample_size": 1024,
         "in_channels": channels,
-        "out_channels": _shape(shapes, "transformer.project_out.weight")[0],
-        "num_layers": _count(shapes, "transformer.layers."),
+        "out_channels": shape_of(shapes, "transformer.project_out.weight")[0],
+        "num_layers": counted(shapes, "transformer.layers."),
         "attention_head_dim": head,
         "num_attention_heads": width // head,
-        "num_key_value_attention_heads": _shape(shapes, "transformer.layers.0.cross_attn.to_kv.weight")[0] // 2 // head,
+        "num_key_value_attention_heads": shape_of(shapes, "transformer.layers.0.cross_attn.to_kv.weight")[0]
+        // 2
+        // head,
         "cross_attention_dim": context,
-        "time_proj_dim": 2 * _shape(shapes, "timestep_features.weight")[0],
-        "global_states_input_dim": _shape(shapes, "to_global_embed.0.weight")[1],
+        "time_proj_dim": 2 * shape_of(shapes, "timestep_features.weight")[0],
+        "global_states_input_dim": shape_of(shapes, "to_global_embed.0.weight")[1],
         "cross_attention_input_dim": text,
     }
 
 
 def stable_audio_seconds(shapes: Shapes, family: str) -> Config:
     """Of a `StableAudioProjectionModel`."""
-    width = _shape(shapes, "seconds_start.embedder.embedding.1.weight")[0]
+    width = shape_of(shapes, "seconds_start.embedder.embedding.1.weight")[0]
     text = shapes.get("prompt.proj_out.weight", (width, width))[1]
     return {"text_encoder_dim": text, "conditioning_dim": width, "min_value": 0, "max_value": 512}
 
@@ -230,14 +231,14 @@ def stable_audio_seconds(shapes: Shapes, family: str) -> Config:
 def oobleck(shapes: Shapes, family: str) -> Config:
     """Of an `AutoencoderOobleck`, whose kernels are twice as long as the steps they take."""
     count = steps(shapes)
-    channels, wave, _ = _shape(shapes, "encoder.layers.0.weight_v")
-    downs = [_shape(shapes, f"encoder.layers.{step}.layers.4.weight_v") for step in range(1, count + 1)]
+    channels, wave, _ = shape_of(shapes, "encoder.layers.0.weight_v")
+    downs = [shape_of(shapes, f"encoder.layers.{step}.layers.4.weight_v") for step in range(1, count + 1)]
     return {
         "encoder_hidden_size": channels,
         "downsampling_ratios": [down[2] // 2 for down in downs],
         "channel_multiples": [down[0] // channels for down in downs],
-        "decoder_channels": _shape(shapes, f"decoder.layers.{count + 2}.weight_v")[1],
-        "decoder_input_channels": _shape(shapes, "decoder.layers.0.weight_v")[1],
+        "decoder_channels": shape_of(shapes, f"decoder.layers.{count + 2}.weight_v")[1],
+        "decoder_input_channels": shape_of(shapes, "decoder.layers.0.weight_v")[1],
         "audio_channels": wave,
         "sampling_rate": 44_100,
     }
@@ -256,22 +257,11 @@ CONFIGS: Mapping[str, Callable[[Shapes, str], Config]] = {
     "stable-audio": stable_audio,
     "stable-audio-seconds": stable_audio_seconds,
     "oobleck": oobleck,
+    "glide": glide.denoiser_config,
+    "glide-text": glide.text_config,
 }
 """By name: (shapes of a part under its own names, family) -> configuration."""
 
 
-def _shape(shapes: Shapes, name: str) -> tuple[int, ...]:
-    if name not in shapes or 0 in shapes[name]:
-        raise NodeflowError("NF402", f"the tensor {name!r} is missing or empty", fix="download the file again")
-    return tuple(shapes[name])
-
-
-def _count(shapes: Shapes, begins: str) -> int:
-    """How many numbered things begin so."""
-    place = begins.count(".")
-    numbers = {name.split(".")[place] for name in shapes if name.startswith(begins)}
-    return len({number for number in numbers if number.isdecimal()})
-
-
 def _depth(shapes: Shapes, begins: str) -> int:
-    return _count(shapes, f"{begins}transformer_blocks.")
+    return counted(shapes, f"{begins}transformer_blocks.")

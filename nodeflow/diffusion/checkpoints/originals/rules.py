@@ -153,3 +153,17 @@ def _filled(become: str, numbers: tuple[str, ...]) -> str:
     for number in numbers:
         become = become.replace("#", number, 1)
     return become
+
+
+def shape_of(shapes: Shapes, name: str) -> tuple[int, ...]:
+    """The shape of a tensor that a file must have; NF402 where it has none."""
+    if name not in shapes or 0 in shapes[name]:
+        raise NodeflowError("NF402", f"the tensor {name!r} is missing or empty", fix="download the file again")
+    return tuple(shapes[name])
+
+
+def counted(shapes: Shapes, begins: str) -> int:
+    """How many numbered things begin so."""
+    place = begins.count(".")
+    numbers = {name.split(".")[place] for name in shapes if name.startswith(begins)}
+    return len({number for number in numbers if number.isdecimal()})
