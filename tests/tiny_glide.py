@@ -1,4 +1,4 @@
-"""Tiny checkpoints of GLIDE as its files are: the denoiser and its text transformer under one root, no configuration."""
+"""Tiny checkpoints of GLIDE as its files are: the denoiser and its text transformer side by side, no configuration."""
 
 from __future__ import annotations
 

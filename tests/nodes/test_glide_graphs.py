@@ -110,5 +110,5 @@ def test_wrong_wires_are_refused_in_a_sentence(engine, files, node, wires, words
 
 def test_an_upsampler_wants_its_prompt(engine, files, tmp_path):
     image = Image(torch.rand(1, 3, 16, 16)).save(tmp_path / "small.png")[0]
-    with pytest.raises(NodeflowError, match="NF203.*follows a prompt"):
+    with pytest.raises(NodeflowError, match=r"NF203.*follows a prompt"):
         nodeflow.load(GRAPHS / "super-resolution.json", engine=engine)(model=files["upscaler"], image=str(image))

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import math
 import time
+from functools import cache
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import torch
@@ -116,20 +118,20 @@ def test_what_stands_behind_a_prompt_is_not_looked_at() -> None:
 def test_wrong_sizes_are_refused_in_sentences() -> None:
     net, text = parts(tiny_state(UNET), UNET)
     states, pooled = torch.zeros(1, 128, 32), torch.zeros(1, 128)
-    with pytest.raises(NodeflowError, match="NF414.*multiples of 2"):
+    with pytest.raises(NodeflowError, match=r"NF414.*multiples of 2"):
         net(torch.zeros(1, 3, 16, 15), 0, states, pooled)
-    with pytest.raises(NodeflowError, match="NF414.*another model's text encoder"):
+    with pytest.raises(NodeflowError, match=r"NF414.*another model's text encoder"):
         net(torch.zeros(1, 3, 16, 16), 0, states[..., :8], pooled)
-    with pytest.raises(NodeflowError, match="NF414.*reads 128"):
+    with pytest.raises(NodeflowError, match=r"NF414.*reads 128"):
         text(torch.zeros(1, 77, dtype=torch.long), torch.ones(1, 77, dtype=torch.bool))
-    with pytest.raises(NodeflowError, match="NF406.*num_head_channels"):
+    with pytest.raises(NodeflowError, match=r"NF406.*num_head_channels"):
         model_class("Text2ImUNet").from_config({**UNET, "attention_resolutions": [1]})
 
 
 class Seen(torch.nn.Module):
     """Shows what the denoiser that repaints is asked with."""
 
-    config = {"in_channels": 7, "out_channels": 6}
+    config: ClassVar = {"in_channels": 7, "out_channels": 6}
 
     def __init__(self) -> None:
         super().__init__()
@@ -146,6 +148,7 @@ def test_the_denoiser_that_repaints_sees_the_blanked_picture_and_where_it_stays(
     assert torch.equal(seen, torch.cat([x, blanked, 1 - mask], 1))
 
 
+@cache
 def tokenizer(folder: Path = _TOKENIZERS / "gpt2", **config: int) -> Gpt2Tokenizer:
     return load_gpt2_tokenizer(TextEncoder("", "GlideTextModel", config, "", tokenizer=str(folder)))
 
