@@ -22,8 +22,8 @@ from .originals import part, within
 from .originals.configs import CONFIGS, unet
 
 _TOKENIZERS = Path(__file__).with_name("tokenizers")
-"""Byte pairs (Copyright 2021 OpenAI, MIT licence), CLIP's, as it pads prompts and as OpenCLIP does, and GPT-2's; and the
-pieces of T5 (Copyright 2019 The T5 Authors, Apache licence 2.0)."""
+"""Byte pairs (Copyright 2021 OpenAI, MIT licence), CLIP's, as it pads prompts and as OpenCLIP does, and GPT-2's; and
+the pieces of T5 (Copyright 2019 The T5 Authors, Apache licence 2.0)."""
 _T5_ROWS = 32128
 """Rows of the table of every T5 that reads those pieces."""
 _DISTILLED: Mapping[str, Mapping[str, Any]] = {"flux": {"shift": 1.0, "use_dynamic_shifting": False}}

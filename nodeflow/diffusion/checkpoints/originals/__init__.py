@@ -2,8 +2,8 @@
 
 A *name map* is data: a table of name beginnings and what stands for each among the published names, and in a few
 rows a change of the tensor (a fused matrix is split, a transposed one is turned). `rules` reads such a table;
-`unets`, `transformers`, `texts`, `sounds` and `glide` hold the tables; `configs` tells a network's configuration from the
-shapes of its tensors. `MAPS` names them all. No torch: everything here works on names and shapes.
+`unets`, `transformers`, `texts`, `sounds` and `glide` hold the tables; `configs` tells a network's configuration from
+the shapes of its tensors. `MAPS` names them all. No torch: everything here works on names and shapes.
 """
 
 from __future__ import annotations

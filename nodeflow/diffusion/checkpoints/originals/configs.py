@@ -204,6 +204,7 @@ def stable_audio(shapes: Shapes, family: str) -> Config:
     turns = shapes.get("transformer.rotary_pos_emb.inv_freq", (_HEAD // 4,))
     head = 4 * turns[0]
     context, text = shape_of(shapes, "to_cond_embed.0.weight")
+    keys = shape_of(shapes, "transformer.layers.0.cross_attn.to_kv.weight")[0]
     return {
         "sample_size": 1024,
         "in_channels": channels,
@@ -211,9 +212,7 @@ def stable_audio(shapes: Shapes, family: str) -> Config:
         "num_layers": counted(shapes, "transformer.layers."),
         "attention_head_dim": head,
         "num_attention_heads": width // head,
-        "num_key_value_attention_heads": shape_of(shapes, "transformer.layers.0.cross_attn.to_kv.weight")[0]
-        // 2
-        // head,
+        "num_key_value_attention_heads": keys // 2 // head,
         "cross_attention_dim": context,
         "time_proj_dim": 2 * shape_of(shapes, "timestep_features.weight")[0],
         "global_states_input_dim": shape_of(shapes, "to_global_embed.0.weight")[1],
