@@ -4,7 +4,9 @@ Without Qt, and tested without it:
 
     document  one open graph: every change with undo, what may be wired, what is wrong
     clipping  nodes as text for the clipboard, and text as nodes
-    layout    places for nodes in reading order
+    layout    places for nodes in reading order; moving: what is known of a node goes with it
+    origins   copies of kept subgraphs, brought up to date; estimating: how many steps a node is asked for
+    dropping  what a dropped file is meant for
     marks     what runs and plans say about each node
     matching  search in names
     faces     what a node shows and where; dragging: numbers under the mouse; after: seeds after a run

@@ -54,6 +54,7 @@ ACTIONS = (
     Action("make_own", "Make the subgraph independent of its copies", "Node"),
     Action("rename_subgraph", "Rename the subgraph…", "Node"),
     Action("keep_subgraph", "Keep the subgraph for other graphs…", "Node"),
+    Action("update_subgraph", "Update the subgraph from the kept one", "Node"),
     Action("collapse", "Collapse", "Node", "C", True),
     Action("randomize", "New random seed", "Node", "R", True),
     Action("seed_policy", "After each run, the seed…", "Node"),

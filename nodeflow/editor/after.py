@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from ..graph.edits import Batch, Edit, SetValue
+from ..graph.edits import Batch, Edit, Place, SetValue
 from ..graph.grouping import at_level
 from ..graph.subgraphs import levels
-from .faces import field_kind
+from .faces import field_kind, policy_of
 
 if TYPE_CHECKING:
     from ..graph import Graph
@@ -25,12 +26,22 @@ def next_seeds(document: Document) -> None:
         document.do_whole(Batch(tuple(edits)), "Next seed")
 
 
+def seeds_then(document: Document, names: Iterable[str], policy: str) -> None:
+    """Say what becomes of the seeds of nodes after each run, as in `POLICIES`."""
+    edits: list[Edit] = []
+    for name in names:
+        old = document.graph.view.get(name)
+        view = {**(old if isinstance(old, dict) else {}), "seeds": policy or None}
+        edits.append(Place(name, {key: item for key, item in view.items() if item is not None} or None))
+    if edits:
+        document.do(Batch(tuple(edits)), "Seed after each run")
+
+
 def _seeds(document: Document, home: Graph) -> list[Edit]:
     edits: list[Edit] = []
     for name, node in home.nodes.items():
-        view, spec = home.view.get(name), document.library.spec(node.type)
-        policy = view.get("seeds") if isinstance(view, dict) else None
-        if policy not in ("random", "next") or spec is None:
+        policy, spec = policy_of(home, name), document.library.spec(node.type)
+        if not policy or spec is None:
             continue
         for port in spec.inputs:
             if field_kind(port) == "seed" and port.name not in node.wires:

@@ -18,6 +18,7 @@ from .dots import carried
 from .levels import INPUTS, NEW, SIDES
 
 if TYPE_CHECKING:
+    from ..graph import Graph
     from ..specs import Input, Output
     from .document import Document
 
@@ -173,6 +174,17 @@ def _panel(document: Document, name: str, used: frozenset[str]) -> Face:
     return Face(name, ports.spec.title, "", "logic", True, False, False, False, rows, (), height)
 
 
+THEN = {"random": "random", "next": "+1"}
+"""What a seed field says of what becomes of the seed after each run."""
+
+
+def policy_of(level: Graph, name: str) -> str:
+    """What becomes of a node's seeds after each run: "" they stay, "random" or "next"."""
+    view = level.view.get(name)
+    said = view.get("seeds") if isinstance(view, dict) else None
+    return said if said in THEN else ""
+
+
 Shown = tuple[tuple[PortSpot, ...], tuple[Field, ...], float]
 
 
@@ -195,6 +207,8 @@ def _known(document: Document, name: str, used: frozenset[str]) -> Shown:
     for port in ports.inputs.values():
         if not port.wired and port.name not in node.wires:
             made = _field(port, node.values.get(port.name, port.default), port.name not in node.values, y)
+            if made.kind == "seed" and (then := policy_of(document.graph, name)):
+                made = msgspec.structs.replace(made, text=f"{THEN[then]}  {made.text}")
             fields.append(made)
             wired = f"in {port.name}" in used
             rows.append(PortSpot("in", port.name, port.type, y + min(made.height, FIELD) / 2, port.many, wired))

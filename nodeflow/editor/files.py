@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
 
 from ..errors import NodeflowError
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from .window import Window
     from .workspace import Workspace
 
+WATCH_MS = 2000
+"""How often the file of the graph in front is looked at: one `stat`."""
 GRAPHS = "Graphs, and what carries one (*.json *.png *.webp *.jpg *.jpeg *.flac *.wav *.ogg)"
 
 
@@ -38,6 +40,9 @@ class Files:
         self.window = window
         self.leaving = False
         """Was it decided to close the window, whatever is not saved?"""
+        self._watch = QTimer(window, interval=WATCH_MS)
+        self._watch.timeout.connect(self.look_outside)
+        self._watch.start()
 
     def open_empty(self) -> Workspace:
         """A new graph in a tab."""
@@ -152,7 +157,7 @@ class Files:
         then()
 
     def look_outside(self) -> None:
-        """The window is in front again: has somebody written the file of the graph in front, or taken it over?"""
+        """Has somebody written the file of the graph in front, or taken it over?"""
         space = self.window.current
         if space is None or self.window.notice.isVisible():
             return

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QModelIndex, QPoint, Qt, QTimer, QUrl, Signal
-from PySide6.QtGui import QAction, QContextMenuEvent, QDesktopServices
+from PySide6.QtGui import QAction, QContextMenuEvent, QDesktopServices, QPainter, QPaintEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QListView, QMenu, QVBoxLayout, QWidget
 
+from . import theme
 from .background import Background
 from .guard import guarded
 from .indexing import Index
@@ -118,6 +119,20 @@ class _List(QListView):
         self.setMinimumHeight(THUMB.height() + 24)
         self.setAccessibleName("Outputs")
         self.setObjectName("outputs")
+
+    @guarded
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """An empty list says what will be in it."""
+        super().paintEvent(event)
+        model = self.model()
+        if isinstance(model, Shelf) and not model.shown:
+            painter = QPainter(self.viewport())
+            painter.setPen(theme.color(theme.FAINT))
+            words = (
+                "No output says that" if model.items else "What runs make will be here, with the graphs that made it"
+            )
+            painter.drawText(self.viewport().rect(), Qt.AlignmentFlag.AlignCenter, words)
+            painter.end()
 
     @guarded
     def contextMenuEvent(self, event: QContextMenuEvent) -> None:

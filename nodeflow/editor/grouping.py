@@ -7,8 +7,15 @@ from collections.abc import Callable
 from PySide6.QtCore import QTimer
 
 from ..errors import NodeflowError
+from ..graph import Graph
+from ..graph.grouping import level_of
 from ..graph.subgraphs import Side, order_of, subgraph_named
+from .clipping import Spot, spot
+from .document import Document
+from .faces import WIDTH, face
 from .front import Front
+from .layout import clear_of
+from .origins import update
 from .popup import Choice
 
 SIDES: tuple[Side, ...] = ("inputs", "outputs")
@@ -27,8 +34,16 @@ class GroupCommands(Front):
             return
         space = self.space
 
+        def room(made: Graph, name: str) -> Spot:
+            """In the middle of what it stands for, over nothing else."""
+            level = level_of(made, space.document.level)
+            shown = Document(Graph(level.nodes, view=level.view, graphs=made.graphs), space.document.library.base)
+            items = [item for each, item in space.canvas.nodes.items() if each not in names]
+            taken = [(item.x(), item.y(), item.body.width(), item.body.height()) for item in items]
+            return clear_of(spot(level.view.get(name)), (WIDTH, face(shown, name).height), taken)
+
         def done(title: str) -> None:
-            self.tried(lambda: space.canvas.select([space.document.group(names, title.strip())]))
+            self.tried(lambda: space.canvas.select([space.document.group(names, title.strip(), room)]))
 
         self.window.ask([Choice("Group", "", "Group")], done, hint="Name of the subgraph", free=True)
 
@@ -136,6 +151,19 @@ class GroupCommands(Front):
             self.tried(keep)
 
         self._ask([Choice(kind, "", kind)], done, "Name under which it is kept", free=True)
+
+    def update_subgraph(self) -> None:
+        """Bring the selected subgraphs up to date with those that are kept."""
+        if self.space is None:
+            return
+        document = self.space.document
+        chosen = [name for name in self.space.canvas.selected() if document.is_subgraph(name)]
+        told = {name: gone for name in chosen if (gone := update(document, name)) is not None}
+        gone = sorted({port for ports in told.values() for port in ports})
+        if not told:
+            self.window.say("As it is kept already, or not from a kept one" if chosen else "Select a subgraph")
+        else:
+            self.window.say(f"Updated {', '.join(told)}" + (f"; ports that are gone: {', '.join(gone)}" * bool(gone)))
 
     def tried(self, act: Callable[[], object]) -> None:
         """Do something, and say it where it is refused."""

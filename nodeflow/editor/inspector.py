@@ -11,22 +11,26 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
+    QApplication,
     QCheckBox,
     QComboBox,
     QFormLayout,
     QLabel,
     QLineEdit,
     QPlainTextEdit,
+    QPushButton,
     QScrollArea,
     QVBoxLayout,
     QWidget,
 )
 
 from ..graph.edits import Batch, SetValue
+from .after import POLICIES, seeds_then
 from .colours import COLOURS
 from .dragging import parsed
-from .faces import field_kind
+from .faces import field_kind, policy_of
 from .options import OptionRows
+from .origins import outdated, update
 
 if TYPE_CHECKING:
     from ..specs import Input, NodeSpec
@@ -56,6 +60,7 @@ class Inspector(QScrollArea):
         self.editors: dict[str, QWidget] = {}
         self._shape: Any = None
         self._colour: QComboBox | None = None
+        self._told: QLabel | None = None
         document.listeners.append(self.refresh)
         self._build()
 
@@ -69,7 +74,13 @@ class Inspector(QScrollArea):
         self.names = [name for name in self.names if name in self.document.graph.nodes]
         nodes = [self.document.graph.nodes[name] for name in self.names]
         shape = [
-            (name, self.document.spec(name) or node.type, tuple(node.wires), self._choices(name))
+            (
+                name,
+                self.document.spec(name) or node.type,
+                tuple(node.wires),
+                self._choices(name),
+                policy_of(self.document.graph, name),
+            )
             for name, node in zip(self.names, nodes, strict=True)
         ]
         if shape != self._shape:
@@ -84,6 +95,20 @@ class Inspector(QScrollArea):
             tints = [str(view.get("color", "")) if isinstance(view, dict) else "" for view in views]
             self._colour.setCurrentIndex(self._colour.findData(tints[0]) if len(set(tints)) == 1 else -1)
 
+    def show_marks(self) -> None:
+        """Say again what is known of the run of the node."""
+        if self._told is None or len(self.names) != 1:
+            return
+        mark = self.marks.of(self.document.where(self.names[0]))
+        bad = bool(mark.problems or mark.fault)
+        self._told.setText(mark.tip)
+        self._told.setVisible(bool(mark.tip))
+        if self._told.objectName() != ("bad" if bad else "dim"):
+            self._told.setObjectName("bad" if bad else "dim")
+            style = QApplication.style()
+            style.unpolish(self._told)
+            style.polish(self._told)
+
     def _choices(self, name: str) -> list[Any]:
         """The values that options follow, which decide on what there is to edit."""
         spec = self.document.spec(name)
@@ -91,7 +116,7 @@ class Inspector(QScrollArea):
         return [self.document.value(name, port.widget.by) for port in ports if port.widget.kind == "options"]
 
     def _build(self) -> None:
-        self.editors, self._colour = {}, None
+        self.editors, self._colour, self._told = {}, None, None
         page = QWidget()
         layout = QVBoxLayout(page)
         layout.setContentsMargins(14, 10, 14, 14)
@@ -118,8 +143,18 @@ class Inspector(QScrollArea):
         layout.addWidget(name)
         about = spec.about or spec.doc if spec else "No pack has this node type; it is kept as it is."
         layout.addWidget(_label(about, "dim"))
-        if tip := self.marks.of(self.document.where(first)).tip:
-            layout.addWidget(_label(tip, "faint"))
+        self._offer_update(layout, first)
+        self._told = _label("", "dim")
+        layout.addWidget(self._told)
+        self.show_marks()
+
+    def _offer_update(self, layout: QVBoxLayout, name: str) -> None:
+        """A subgraph that was kept, and has changed there since."""
+        if self.document.is_subgraph(name) and outdated(self.document, name):
+            layout.addWidget(_label("It was kept for other graphs, and is another there now.", "dim"))
+            button = QPushButton("Update from the kept one")
+            button.clicked.connect(lambda: update(self.document, name))
+            layout.addWidget(button)
 
     def _form(self, layout: QVBoxLayout) -> None:
         specs = [self.document.spec(name) for name in self.names]
@@ -141,6 +176,8 @@ class Inspector(QScrollArea):
                 form.addRow(editor)
             else:
                 form.addRow(label, editor)
+            if field_kind(port) == "seed":
+                form.addRow(_label("afterwards", "dim"), self._policies(port))
         layout.addLayout(form)
         if spec is not None and all(each == spec for each in specs):
             layout.addWidget(_label(_ports(spec), "dim", rich=True))
@@ -169,6 +206,18 @@ class Inspector(QScrollArea):
             menu.addItem(name, code)
         menu.setPlaceholderText(SEVERAL)
         menu.activated.connect(lambda row: self.document.tint(self.names, menu.itemData(row) or None))
+        return menu
+
+    def _policies(self, port: Input) -> QComboBox:
+        """What becomes of the seed after each run."""
+        menu = QComboBox()
+        menu.setAccessibleName(f"After each run, the {port.name}")
+        menu.setToolTip("What becomes of it after each run")
+        for policy, words in POLICIES.items():
+            menu.addItem(words, policy)
+        said = {policy_of(self.document.graph, name) for name in self.names}
+        menu.setCurrentIndex(menu.findData(said.pop()) if len(said) == 1 else -1)
+        menu.activated.connect(lambda row: seeds_then(self.document, self.names, menu.itemData(row)))
         return menu
 
     def _editor(self, port: Input) -> QWidget:

@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
 from ..worker import Job
 from . import theme
 from .guard import guarded
+from .timeline import spent
 
 ID = Qt.ItemDataRole.UserRole
 COLOURS = {
@@ -113,7 +114,10 @@ class Jobs(QWidget):
 
 
 def _told(job: Job) -> str:
-    return job.place if job.state == "running" else job.told
+    if job.state == "running":
+        return job.place
+    took = f"{spent(job.seconds)}" if job.seconds else ""
+    return "  ".join(filter(None, (took, job.told)))
 
 
 class _Tree(QTreeWidget):

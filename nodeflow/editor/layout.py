@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
 
 from ..graph import Graph
 from ..graph.order import ordered, sources
@@ -72,6 +73,40 @@ def overlapping(places: Mapping[str, Spot], heights: Mapping[str, float]) -> boo
             return True
         beside.append((x, y, y + heights[name]))
     return False
+
+
+def clear_of(at: Spot, size: tuple[float, float], taken: Sequence[tuple[float, float, float, float]]) -> Spot:
+    """The place nearest to one where a thing lies over nothing, on the grid of 20.
+
+    Args:
+        at: Where it would stand.
+        size: Its width and height.
+        taken: (left, top, width, height) of what stands already.
+    """
+    wide, tall = size[0] + GAP / 2, size[1] + GAP / 2
+
+    def free(x: float, y: float) -> bool:
+        return all(
+            x + wide <= left or left + width + GAP / 2 <= x or y + tall <= top or top + height + GAP / 2 <= y
+            for left, top, width, height in taken
+        )
+
+    if free(*at):
+        return at
+    edges = [(left - wide, left + width + GAP / 2) for left, _, width, _ in taken]
+    levels = [(top - tall, top + height + GAP / 2) for _, top, _, height in taken]
+    across = [
+        at[0],
+        *(20 * (math.floor(low / 20)) for low, _ in edges),
+        *(20 * math.ceil(high / 20) for _, high in edges),
+    ]
+    down = [
+        at[1],
+        *(20 * (math.floor(low / 20)) for low, _ in levels),
+        *(20 * math.ceil(high / 20) for _, high in levels),
+    ]
+    spots = [(x, y) for x in across for y in down if free(x, y)]
+    return min(spots, key=lambda each: math.hypot(each[0] - at[0], each[1] - at[1]), default=at)
 
 
 def distributed(spans: Mapping[str, tuple[float, float]]) -> dict[str, float]:

@@ -6,8 +6,8 @@ No Qt: messages of the worker go in, marks come out.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 from ..errors import Fault
 from ..graph.subgraphs import SEPARATOR
@@ -28,6 +28,8 @@ class Mark:
         picture: The newest picture of it.
         final: Is that picture its result, not a preview?
         fault: Why it failed.
+        steps: How many steps it was asked for when it last ran; 0 = it has none.
+        coming: How many it is asked for now.
     """
 
     plan: str = ""
@@ -42,6 +44,8 @@ class Mark:
     sounds: tuple[say.Sound, ...] = ()
     curve: tuple[float, ...] = ()
     fault: str = ""
+    steps: int = 0
+    coming: int = 0
     problems: tuple[Fault, ...] = ()
 
     @property
@@ -49,6 +53,13 @@ class Mark:
         """Steps a second."""
         spent = time.monotonic() - self.began
         return self.step[0] / spent if self.step[0] and spent > 0 else 0.0
+
+    @property
+    def expected(self) -> float | None:
+        """Seconds that it will take, a step as long as it took last time; None where that is not known."""
+        if self.seconds is None or not (self.steps and self.coming):
+            return self.seconds
+        return self.seconds * self.coming / self.steps
 
     @property
     def words(self) -> str:
@@ -123,6 +134,15 @@ class Marks:
                 changed.add(name)
         return changed
 
+    def copy(self, moves: Mapping[str, str]) -> None:
+        """Nodes have other names now: what is known of them is known under these, too."""
+        for old, new in moves.items():
+            if old in self.nodes:
+                self.nodes[new] = replace(self.nodes[old], plan="", reason="", problems=())
+        for group in {group for name in moves.values() for group in outside(name)}:
+            self._gather(group, [self.nodes[name] for name in moves.values() if name.startswith(group + SEPARATOR)
+                                 and name in self.nodes])  # fmt: skip
+
     def told(self, message: object) -> set[str]:
         """A message of the run; returns the nodes whose mark has changed, and those that they are inside of."""
         touched = self._told(message)
@@ -160,6 +180,7 @@ class Marks:
             case say.NodeFinished(node=node, seconds=seconds, cached=tier):
                 mark = self.of(node)
                 mark.state, mark.step = "done", (0, 0)
+                mark.plan, mark.reason = "cached", ""
                 mark.seconds = mark.seconds if tier else seconds
             case say.NodeFailed(node=node, fault=fault):
                 mark = self.of(node)
@@ -222,9 +243,22 @@ def _would_run(states: list[say.NodeState], marks: Marks) -> str:
         return f"{stuck} of {len(states)} nodes cannot run"
     if not pending:
         return f"nothing to run, {len(states)} nodes cached"
-    known = [seconds for state in pending if (seconds := marks.of(state.node).seconds) is not None]
-    about = f", about {_time(sum(known))}" if len(known) == len(pending) and sum(known) >= 0.1 else ""
-    return f"{len(pending)} of {len(states)} nodes will run{about}"
+    return f"{len(pending)} of {len(states)} nodes will run{_about([marks.of(state.node) for state in pending])}"
+
+
+def _about(pending: list[Mark]) -> str:
+    """How long nodes will take, by how long they took: ", about 11 s"; where some never ran, what is known at least."""
+    known = [mark.expected for mark in pending if mark.expected is not None]
+    if sum(known) < 0.1:
+        return ""
+    return f", {'about' if len(known) == len(pending) else 'more than'} {_time(sum(known))}"
+
+
+def left(marks: Marks, node: str) -> str:
+    """How long a running node will go on, by its rate so far: ", about 11 s left"; empty while that is unknown."""
+    mark = marks.of(node)
+    done, of = mark.step
+    return f", about {_time((of - done) / mark.rate)} left" if done and mark.rate and of > done else ""
 
 
 def _time(seconds: float) -> str:

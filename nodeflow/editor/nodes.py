@@ -7,7 +7,7 @@ from PySide6.QtCore import QPoint, QPointF, QRectF
 from ..errors import NodeflowError
 from ..graph.edits import Batch, Edit, Expose, Place
 from ..graph.graph import split
-from .after import POLICIES
+from .after import POLICIES, seeds_then
 from .canvas.frame import around, free_name
 from .canvas.notes import MARK as NOTE
 from .canvas.notes import new_note
@@ -95,11 +95,8 @@ class NodeCommands(Front):
         names = [name for name in space.canvas.selected() if name in space.document.graph.nodes]
         found = [Choice(label, "", policy) for policy, label in POLICIES.items()]
 
-        def done(policy: str) -> None:
-            for name in names:
-                space.document.show(name, "Seed after each run", seeds=policy or None)
-
         if names:
+            done = lambda policy: seeds_then(space.document, names, policy)  # noqa: E731
             self.window.ask(found, done, hint="After each run, the seed …")
 
     def frame(self) -> None:

@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Qt, QTimer, Signal
 
 from .. import content
+from ..graph import Graph, loads
 from ..worker import Client, Died, Job, Queue
 from ..worker import messages as say
 from ..worker.client import Heard, Printed
+from .estimating import steps_for
 from .log import NODE, WORKER
 from .made import Made
-from .marks import Marks, summary
+from .marks import Marks, left, summary
 from .timeline import Timeline
 
 if TYPE_CHECKING:
@@ -143,6 +145,8 @@ class Runs(QObject):
         """Jobs that were put behind others."""
         self.problems: list[say.Fault] = []
         self.summary = ""
+        self._ran: Graph | None = None
+        """The graph that runs, once it is asked what it says."""
         self._failed: list[say.Fault] = []
         """What went wrong in the last run."""
         self._asked = ("", 0)
@@ -169,6 +173,16 @@ class Runs(QObject):
     @property
     def running(self) -> bool:
         return self.job is not None and not self.job.over
+
+    @property
+    def progress(self) -> str:
+        """Where the run is that is on: "denoise, step 7 of 20, about 3.1 s left"."""
+        job = self.job
+        if job is None or job.over:
+            return ""
+        if job.state == "queued":
+            return "waiting"
+        return f"{job.place}{left(self.marks, job.node)}" if job.node else "starting"
 
     @property
     def folder(self) -> str:
@@ -199,7 +213,7 @@ class Runs(QObject):
 
     def _follow(self, job: Job) -> None:
         """This is the run whose progress is shown."""
-        self.job, self._failed, self.timeline = job, [], Timeline()
+        self.job, self._failed, self.timeline, self._ran = job, [], Timeline(), None
         self.changed.emit(self.marks.begin(job.id))
 
     def cancel(self) -> None:
@@ -258,12 +272,18 @@ class Runs(QObject):
                 for item in items:
                     self.made.emit(Made(title, item, self.job.run.graph, at=time.time()))
                 return self.marks.told(heard)
+            case say.NodeFinished(node=node, job=job, cached="") if job == self.marks.job and self.job is not None:
+                self._ran = self._ran or loads(self.job.run.graph)
+                self.marks.of(node).steps = steps_for(self._ran, self.document.library.base, node)
+                return self.marks.told(heard)
             case _:
                 return self.marks.told(heard)
         return set()
 
     def _see(self, seen: say.Seen) -> set[str]:
         touched = self.marks.seen(seen)
+        for name, mark in self.marks.nodes.items():
+            mark.coming = steps_for(self.document.root, self.document.library.base, name) if mark.steps else 0
         self.problems = list(dict.fromkeys([*seen.faults, *self._failed]))
         self.summary = summary(seen, self.marks)
         self.problems_changed.emit(self.problems)

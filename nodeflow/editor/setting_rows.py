@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from PySide6.QtCore import QEvent, QObject, Qt
+from PySide6.QtCore import QEvent, QObject, QSize, Qt
 from PySide6.QtGui import QFontDatabase, QKeySequence
 from PySide6.QtWidgets import (
     QCheckBox,
@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
     QLabel,
     QLineEdit,
     QListWidget,
+    QListWidgetItem,
     QPushButton,
     QSpinBox,
     QVBoxLayout,
@@ -277,8 +278,9 @@ class _Folders(QWidget):
     def _show(self, folders: list[str]) -> None:
         self.list.clear()
         for folder in folders:
-            self.list.addItem(folder)
-            self.list.item(self.list.count() - 1).setToolTip(folder)
+            item = QListWidgetItem(folder, self.list)
+            item.setToolTip(folder)
+            item.setSizeHint(QSize(0, 28))
 
     def _browse(self) -> None:
         dialog = QFileDialog(self.window(), "Folder of models")

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QSize, Qt
 from PySide6.QtWidgets import (
     QDialog,
     QHBoxLayout,
     QLabel,
     QLineEdit,
     QListWidget,
+    QListWidgetItem,
     QPushButton,
     QScrollArea,
     QVBoxLayout,
@@ -52,7 +53,9 @@ class SettingsDialog(QDialog):
         self.sections = QListWidget()
         self.sections.setAccessibleName("Sections")
         self.sections.setObjectName("sections")
-        self.sections.addItems([*SECTIONS, SHORTCUTS])
+        for section in (*SECTIONS, SHORTCUTS):
+            item = QListWidgetItem(section, self.sections)
+            item.setSizeHint(QSize(0, 34))
         self.words = QLabel()
         self.words.setObjectName("dim")
         self.words.setWordWrap(True)

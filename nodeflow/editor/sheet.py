@@ -73,6 +73,8 @@ QToolTip {{ background: {float}; color: {text}; border: 1px solid {body_edge}; p
 #heading {{ font-size: {heading_size}px; font-weight: 600; color: {text}; }}
 #dim {{ color: {dim}; }}
 #faint {{ color: {faint}; }}
+#bad {{ color: {bad}; }}
+#folders {{ background: {sunk}; border: 1px solid {line}; border-radius: 6px; }}
 #card {{ background: {body}; border: 1px solid {body_edge}; border-radius: 10px; }}
 #card:hover {{ border-color: {accent}; background: {raised}; }}
 #card:focus {{ border-color: {accent}; }}

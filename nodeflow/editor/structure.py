@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from .. import content
@@ -29,6 +29,10 @@ def saved_names() -> list[str]:
     """The subgraphs that are kept."""
     folder = saved_folder()
     return sorted(path.stem for path in folder.glob("*.json")) if folder.is_dir() else []
+
+
+Room = Callable[[Graph, str], tuple[float, float]]
+"""Where a node of a graph is to stand."""
 
 
 class Structure(Levels):
@@ -72,14 +76,24 @@ class Structure(Levels):
 
     # Making and dissolving
 
-    def group(self, names: Iterable[str], title: str = "Group") -> str:
+    def group(self, names: Iterable[str], title: str = "Group", room: Room | None = None) -> str:
         """Make one node of several; returns its name.
+
+        Args:
+            names: The nodes.
+            title: What the subgraph is called.
+            room: Finds a place for the node; None = in the middle of those that it stands for.
 
         Raises:
             NodeflowError: NF214, there is no node among them.
         """
         names = list(names)
         edit, name = grouped(self.root, self.level, names, title, self.library)
+        if room is not None:
+            made = self.root.copy()
+            made.apply(edit)
+            x, y = room(made, name)
+            edit = Batch((*edit.edits, at_level(self.level, [Place(name, {"at": [round(x), round(y)]})])))
         self.do_whole(edit, f"Group {len(names)} nodes")
         return name
 

@@ -16,6 +16,7 @@ from .actions import ACTIONS
 from .after import next_seeds
 from .commands import Commands
 from .dropping import dropped_files
+from .faces import field_kind
 from .files import Files
 from .guard import guarded
 from .packs import Packs
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 ON_NODE = ("edit_field", "look_at_picture", "", "bypass", "mute", "collapse", "colour", "rename", "frame",
            "seed_policy", "",
-           "group", "ungroup", "enter", "promote", "keep_subgraph", "",
+           "group", "ungroup", "enter", "promote", "keep_subgraph", "update_subgraph", "",
            "duplicate", "copy", "cut", "delete", "", "make_output", "run_selected")  # fmt: skip
 ON_CANVAS = ("add_node", "note", "paste", "", "leave", "name_ports", "", "select_all", "arrange", "fit_all")
 """What the menu of a node, and of the canvas, offers."""
@@ -138,6 +139,7 @@ class Window(Shell):
         space.runs.problems_changed.connect(lambda _: self._state())
         space.runs.job_changed.connect(lambda job: self._job(space, job))
         space.runs.logged.connect(self.log.add)
+        space.runs.changed.connect(lambda _: self._tell_progress(space))
         space.runs.made.connect(lambda made: self.viewing.made(made, self.settings.keep and not space.runs.live))
         canvas = space.canvas
         canvas.search_wanted.connect(self.commands.search)
@@ -227,7 +229,7 @@ class Window(Shell):
             style = QApplication.style()  # asking the button would leave an object for each window
             style.unpolish(self.run_button)
             style.polish(self.run_button)
-        self.summary.setText("" if space is None else "running…" if running else space.runs.summary)
+        self.summary.setText("" if space is None else space.runs.progress if running else space.runs.summary)
         self.actions_["live"].setChecked(space is not None and space.runs.live)
         graph = space.document.graph if space else None
         colors = {name: node.type.partition("/")[0] for name, node in graph.nodes.items()} if graph else {}
@@ -239,6 +241,11 @@ class Window(Shell):
         self.worker_words.setText(
             f"Worker: {ready.device}, {ready.dtype}" if ready else "Worker: starting" if space else ""
         )
+
+    def _tell_progress(self, space: Workspace) -> None:
+        """How far the run of the graph in front is."""
+        if space is self.current and space.runs.running:
+            self.summary.setText(space.runs.progress)
 
     def ask(self, found: Sequence[Choice], done: Callable[[Any], object], *, hint: str, free: bool = False) -> None:
         """A search popup in the upper middle of the window."""
@@ -261,9 +268,19 @@ class Window(Shell):
         menu = QMenu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         here = ON_NODE if name else ON_CANVAS
-        for each in here:
+        for each in [each for each in here if self._applies(each, name)]:
             menu.addAction(self.actions_[each]) if each else menu.addSeparator()
         menu.popup(at)
+
+    def _applies(self, action: str, name: str) -> bool:
+        """Does an action make sense for a node?"""
+        document = self.current.document if self.current is not None else None
+        if document is None or name not in document.graph.nodes:
+            return True
+        if action in ("ungroup", "enter", "keep_subgraph", "update_subgraph"):
+            return document.is_subgraph(name)
+        spec = document.spec(name)
+        return action != "seed_policy" or bool(spec and any(field_kind(port) == "seed" for port in spec.inputs))
 
     def _dropped(self, at: QPointF, kind: str, payload: list[str]) -> None:
         """Something was dropped on the canvas: a node type, or files."""

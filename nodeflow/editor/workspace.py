@@ -13,6 +13,7 @@ from .document import Document
 from .inspector import Inspector
 from .journal import Journal
 from .marks import Marks
+from .moving import Moving
 from .ownership import Ownership
 from .runs import Runs
 
@@ -44,6 +45,7 @@ class Workspace(QObject):
         self.marks = Marks()
         self.runs = Runs(self.document, self.marks, hub)
         self.runs.setParent(self)
+        self.document.listeners.insert(0, Moving(self.document, self.marks))
         self.canvas = Canvas(self.document, self.marks)
         self.inspector = Inspector(self.document, self.marks)
         self.journal = Journal()
@@ -53,6 +55,7 @@ class Workspace(QObject):
         self._keep.timeout.connect(self.keep)
         self.document.listeners.append(self._edited)
         self.runs.changed.connect(self.canvas.show_marks)
+        self.runs.changed.connect(lambda _: self.inspector.show_marks())
         self.canvas.selection_changed.connect(lambda: self.inspector.show_nodes(self.canvas.selected()))
 
     def note_file(self) -> None:

@@ -34,7 +34,9 @@ class Job:
         node: The node that runs, or ran last.
         step: (done, of) of that node.
         deaths: How many workers died of it.
-        cancelled: When it was cancelled, by the monotonic clock.
+        cancelled: When it was cancelled, by the monotonic clock; 0 = it was not.
+        began: When it began to run, likewise.
+        ended: When it was over.
     """
 
     run: say.Run
@@ -44,6 +46,8 @@ class Job:
     step: tuple[int, int] = (0, 0)
     deaths: int = 0
     cancelled: float = 0.0
+    began: float = 0.0
+    ended: float = 0.0
     log: tuple[str, ...] = field(default=(), repr=False)
 
     @property
@@ -53,6 +57,11 @@ class Job:
     @property
     def over(self) -> bool:
         return self.state not in ("queued", "running")
+
+    @property
+    def seconds(self) -> float:
+        """How long it ran; 0 = it did not, or runs still."""
+        return self.ended - self.began if self.ended else 0.0
 
     @property
     def place(self) -> str:
@@ -235,4 +244,8 @@ class Queue:
 
     def _set(self, job: Job, state: str) -> None:
         job.state = state
+        if state == "running":
+            job.began, job.ended = time.monotonic(), 0.0
+        elif job.over and job.began and not job.ended:
+            job.ended = time.monotonic()
         self._changed(job)

@@ -307,3 +307,55 @@ class Edits(RuleBasedStateMachine):
 def test_all_can_be_undone_and_done_again(library):
     Edits.library = library
     run_state_machine_as_test(Edits)
+
+
+def test_an_estimate_counts_steps_and_says_where_it_does_not_know(document: Document):
+    from nodeflow.editor.estimating import steps_for
+
+    library = document.library.base
+    assert steps_for(document.root, library, "denoise") == 20 and steps_for(document.root, library, "positive") == 0
+    inner = document.group(["denoise", "schedule"], "Sampler")
+    assert steps_for(document.root, library, f"{inner} / denoise") == 20
+    document.set_value(inner, "steps", 40)
+    assert steps_for(document.root, library, f"{inner} / denoise") == 40
+    marks = Marks()
+    marks.begin("j")
+    marks.told(say.NodeStarted("j", "a"))
+    marks.told(say.NodeFinished("j", "a", 4.0))
+    marks.of("a").steps, marks.of("a").coming = 20, 50
+    seen = say.Seen(1, (), (say.NodeState("a", "run"), say.NodeState("b", "cached")))
+    assert summary(seen, marks) == "1 of 2 nodes will run, about 10.0 s"
+    seen = say.Seen(1, (), (say.NodeState("a", "run"), say.NodeState("b", "run")))
+    assert summary(seen, marks) == "2 of 2 nodes will run, more than 10.0 s"
+
+
+def test_what_is_known_of_a_run_follows_names_groups_and_undo(document: Document):
+    from nodeflow.editor.moving import Moving
+
+    marks = Marks()
+    document.listeners.append(Moving(document, marks))
+    for name in ("denoise", "decode", "positive"):
+        marks.of(name).picture = say.Picture(name.encode(), 8, 8)
+        marks.of(name).seconds = 2.0
+    document.rename("denoise", "sampler")
+    assert marks.of("sampler").picture.data == b"denoise"
+    group = document.group(["sampler", "schedule", "decode"], "All")
+    assert marks.of(f"{group} / decode").picture.data == b"decode" and marks.of(f"{group} / sampler").seconds == 2.0
+    assert marks.of(group).picture is not None and marks.of(group).seconds == 4.0
+    marks.of(f"{group} / decode").picture = say.Picture(b"new", 8, 8)
+    document.undo()
+    assert marks.of("decode").picture.data == b"new"
+    document.undo()
+    assert marks.of("denoise").picture.data == b"denoise" and marks.of("positive").seconds == 2.0
+
+
+@given(
+    st.lists(st.tuples(*[st.integers(-400, 400)] * 2, *[st.integers(20, 300)] * 2), max_size=6),
+    st.tuples(st.integers(-300, 300), st.integers(-300, 300)),
+)
+def test_a_group_stands_over_nothing_and_stays_where_nothing_is(taken, at):
+    from nodeflow.editor.layout import clear_of
+
+    x, y = clear_of(at, (240, 150), taken)
+    assert all(x + 240 <= left or left + w <= x or y + 150 <= top or top + h <= y for left, top, w, h in taken)
+    assert taken or (x, y) == at

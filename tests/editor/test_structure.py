@@ -407,3 +407,33 @@ def test_undo_is_unlimited_and_a_step_is_small(document: Document):
     for _ in range(steps + 1):
         assert document.history.undo()
     assert document.text == before and document.history.labels()[0] == ""
+
+
+def test_a_copy_is_brought_up_to_date_with_the_kept_one(document: Document, empty: Document, tmp_path, monkeypatch):
+    from nodeflow.editor.origins import outdated, update
+
+    monkeypatch.setenv("NODEFLOW_DATA", str(tmp_path))
+    inner = document.group(["denoise"], "Inner")
+    name = document.group([inner, "schedule", "latent"], "Sampler")
+    document.keep(name, "Mine")
+    one, two = empty.add("saved/Mine", (0, 0)), empty.add("graph/Mine", (0, 300))
+    sink = empty.add("latent/decode", (600, 0))
+    empty.connect(f"{one}.latent", f"{sink}.latent")
+    empty.set_value(two, "guidance", 5.0)
+    empty.set_value(two, "width", 64)
+    before = empty.text
+    assert not outdated(empty, one) and update(empty, one) is None
+    document.enter(name)
+    document.take_back("inputs", "width")
+    document.enter(inner)
+    document.set_value("denoise", "rescale", 0.7)
+    document.leave(0)
+    document.keep(name, "Mine")
+    assert outdated(empty, one) and outdated(empty, two) and empty.text == before
+    assert update(empty, one) == ["width"]
+    assert not outdated(empty, two) and empty.graph.nodes[two].values == {"guidance": 5.0}
+    assert empty.graph.nodes[sink].wires["latent"] == f"{one}.latent"
+    (changed,) = [level for level in empty.root.graphs.values() if "denoise" in level.nodes]
+    assert changed.nodes["denoise"].values["rescale"] == 0.7
+    assert loads(empty.text) == empty.root and len(empty.root.graphs) == 2
+    assert empty.undo() == "Update Mine" and empty.text == before

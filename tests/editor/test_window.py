@@ -382,3 +382,42 @@ def test_settings_remember_files_and_keys(window, opened, qtbot):
     window.settings.shortcuts["run"] = "F5"
     window.settings.save()
     assert json.loads(_file().read_text())["shortcuts"] == {"run": "F5"}
+
+
+def test_live_mode_runs_on_each_edit_and_stops_what_runs(window, opened, hands: Hands, qtbot):
+    space = window.current
+    space.document.set_value("schedule", "steps", 400)
+    hands.do("live")
+    qtbot.waitUntil(lambda: space.marks.of("denoise").step[0] > 2, timeout=60_000)
+    assert "denoise, step" in window.summary.text() and "left" in window.summary.text()
+    long = space.runs.job
+    space.document.set_value("schedule", "steps", 3)
+    qtbot.waitUntil(lambda: long.over and space.runs.job is not long and space.runs.job.over, timeout=60_000)
+    assert long.state == "cancelled" and space.runs.job.state == "done" and long.seconds > 0
+    hands.do("live")
+    done = space.runs.job
+    space.document.set_value("schedule", "steps", 2)
+    hands.settle()
+    assert space.runs.job is done and not window.actions_["live"].isChecked()
+    assert "2 of 7 nodes" in space.runs.summary or "3 of 7 nodes" in space.runs.summary
+
+
+def test_a_change_on_disk_is_noticed_while_the_window_is_in_front(window, opened, qtbot):
+    opened.write_text(opened.read_text().replace("a red heart", "a blue whale"))
+    qtbot.waitUntil(lambda: "changed by another program" in window.notice.text.text(), timeout=10_000)
+
+
+def test_a_seed_says_what_becomes_of_it_and_menus_offer_what_applies(window, opened, hands: Hands):
+    space = window.current
+    space.canvas.select(["denoise"])
+    menu = next(box for box in space.inspector.findChildren(type(space.inspector._colour))
+                if box.accessibleName() == "After each run, the seed")  # fmt: skip
+    menu.activated.emit(menu.findData("next"))
+    assert space.canvas.nodes["denoise"].face.field("seed").text == "+1  0"
+    assert window._applies("seed_policy", "denoise") and not window._applies("seed_policy", "decode")
+    assert not window._applies("ungroup", "denoise") and window._applies("bypass", "denoise")
+    hands.run()
+    assert space.document.value("denoise", "seed") == 1
+    hands.do("undo")
+    hands.do("undo")
+    assert space.canvas.nodes["denoise"].face.field("seed").text == "0"

@@ -207,9 +207,11 @@ def _port(painter: QPainter, node: FlowNode, spot: PortSpot) -> None:
     lit = node.lit is None or (spot.side, spot.name) in node.lit
     place = QPointF(spot.x, spot.y)
     color = theme.type_color(spot.type)
+    bad = spot.side == "in" and any(fault.where == f"{node.where}.{spot.name}" for fault in node.mark.problems)
     if spot.label and not node.face.collapsed:
         painter.setFont(theme.font(LABEL))
-        painter.setPen(theme.color(theme.TEXT if spot.wired else theme.DIM, 1.0 if lit else 0.35))
+        name = theme.BAD if bad else theme.TEXT if spot.wired else theme.DIM
+        painter.setPen(theme.color(name, 1.0 if lit else 0.35))
         rect = QRectF(12, spot.y - 11, WIDTH - 24, 22)
         painter.drawText(rect, LEFT if spot.side == "in" else RIGHT, spot.label)
     hot = node.hot == f"{spot.side} {spot.name}"
@@ -227,6 +229,10 @@ def _port(painter: QPainter, node: FlowNode, spot: PortSpot) -> None:
     else:
         small = size - 1.2 if field and not spot.wired and not hot else size
         painter.drawEllipse(place, small, small)
+    if bad:
+        painter.setPen(QPen(theme.color(theme.BAD), 1.6))
+        painter.setBrush(NO_BRUSH)
+        painter.drawEllipse(place, size + 3, size + 3)
     painter.setOpacity(_strength(node))
 
 
