@@ -53,8 +53,8 @@ class SettingsDialog(QDialog):
         self.sections = QListWidget()
         self.sections.setAccessibleName("Sections")
         self.sections.setObjectName("sections")
-        for section in (*SECTIONS, SHORTCUTS):
-            item = QListWidgetItem(section, self.sections)
+        for title in (*SECTIONS, SHORTCUTS):
+            item = QListWidgetItem(title, self.sections)
             item.setSizeHint(QSize(0, 34))
         self.words = QLabel()
         self.words.setObjectName("dim")
