@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import content
 from .errors import NodeflowError
-from .values import ControlNetwork
+from .values import ControlNetwork, ImageEncoder, IPAdapter, Weights
 
 if TYPE_CHECKING:
     from .diffusion.checkpoints.handles import ModelParts
+
+W = TypeVar("W", bound=Weights)
 
 
 def folders() -> list[Path]:
@@ -68,11 +70,29 @@ def open_control(
     model: str, *, variant: str = "", dtype: str = "auto", download: bool = True, missing_ok: bool = False
 ) -> ControlNetwork | None:
     """The handle of a control network, without reading weights; arguments and errors as `open_model`."""
-    from .diffusion.checkpoints.handles import open_network
+    return _open(ControlNetwork, CONTROLS, model, missing_ok, variant=variant, dtype=dtype, download=download)
 
+
+def open_ip_adapter(
+    model: str, *, dtype: str = "auto", download: bool = True, missing_ok: bool = False
+) -> IPAdapter | None:
+    """The handle of an IP-Adapter, a single file; arguments and errors as `open_model`."""
+    return _open(IPAdapter, ("IPAdapter",), model, missing_ok, dtype=dtype, download=download)
+
+
+def open_image_encoder(
+    model: str, *, variant: str = "", dtype: str = "auto", download: bool = True, missing_ok: bool = False
+) -> ImageEncoder | None:
+    """The handle of an image encoder, a folder or a single file; arguments and errors as `open_model`."""
     options = {"variant": variant, "dtype": dtype, "download": download}
+    return _open(ImageEncoder, ("CLIPVisionModelWithProjection",), model, missing_ok, **options)
+
+
+def _open(handle: type[W], kinds: Sequence[str], model: str, missing_ok: bool, **options: Any) -> W | None:
+    from .diffusion.checkpoints.alone import open_network
+
     try:
-        return open_network(ControlNetwork, CONTROLS, model, search_folders=folders(), **options)  # type: ignore[arg-type]
+        return open_network(handle, kinds, model, search_folders=folders(), **options)
     except NodeflowError as error:
         if missing_ok and _is_missing(error, model):
             return None

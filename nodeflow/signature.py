@@ -143,7 +143,7 @@ def _default_name(kind: str, many: bool) -> str:
     """The name of a single output: that of its type, "value" for plain ones."""
     if kind in PLAIN_TYPES or kind.startswith("~"):
         return "values" if many else "value"
-    snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", kind).lower()
+    snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", kind).lower()
     return f"{snake}s" if many else snake
 
 

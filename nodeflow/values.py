@@ -369,6 +369,52 @@ class Control(Value):
 
 
 @dataclass(frozen=True)
+class ImageEncoder(Weights):
+    """A network that says what is seen in a picture."""
+
+
+@dataclass(frozen=True)
+class ImageStates(Value):
+    """What an image encoder says of N pictures.
+
+    Args:
+        pooled: Each in one vector, [N, P].
+        states: Of every patch, before the last layer, [N, T, D].
+        nothing: The same of no picture, [1, T, D].
+    """
+
+    pooled: Tensor
+    states: Tensor
+    nothing: Tensor
+
+
+@dataclass(frozen=True)
+class IPAdapter(Weights):
+    """Layers through which a denoiser reads pictures beside its text."""
+
+
+@dataclass(frozen=True)
+class PicturePrompt(Value):
+    """Pictures that a denoiser reads beside its text.
+
+    Args:
+        network: What the denoiser reads them through.
+        picture: What is seen in them; several are read together.
+        strength: How much of what is read.
+        start: From which share of the steps on, 0..1.
+        end: Up to which share of the steps.
+        blocks: How much in which blocks of the denoiser, by published names; empty = all of it in all.
+    """
+
+    network: IPAdapter
+    picture: ImageStates
+    strength: float = 1.0
+    start: float = 0.0
+    end: float = 1.0
+    blocks: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Denoiser(Weights):
     """A network that predicts noise, data or velocity from a noisy latent.
 
@@ -384,7 +430,7 @@ class Denoiser(Weights):
     size: tuple[int, int] = (0, 0)
     family: str = ""
     task: str = "paint"
-    controls: tuple[Control, ...] = ()
+    controls: tuple[Control | PicturePrompt, ...] = ()
 
     def sized(self, width: int = 0, height: int = 0) -> tuple[int, int]:
         """(width, height) in pixels, where 0 means the size it was trained for.

@@ -225,3 +225,44 @@ def steers(control: Facts, denoiser: Facts) -> None:
     if have and need and have != need:
         what = f"the ControlNet reads text states of {have} numbers, the model {need}"
         raise NodeflowError("NF211", what, where="network", fix="use a ControlNet of the model's own family")
+
+
+def prompts_by_picture(adapter: Facts, denoiser: Facts, seen: Facts) -> None:
+    """Refuse an IP-Adapter that was made for another denoiser, or for pictures seen by another image encoder.
+
+    Raises:
+        NodeflowError: NF211, saying what fits.
+    """
+    from nodeflow.diffusion.checkpoints.families import read_by
+
+    own, model = adapter or {}, denoiser or {}
+    if own and model.get("kind") and model["kind"] != "UNet2DConditionModel":
+        what = f"an IP-Adapter prompts a UNet2DConditionModel, the model has a {model['kind']}"
+        raise NodeflowError("NF211", what, where="model", fix="use a Stable Diffusion model")
+    have, need = model.get("states"), own.get("states")
+    if have and need and have != need:
+        what = f"this IP-Adapter is for {read_by(need)}, and this model is {model.get('family')}, reading {have}"
+        raise NodeflowError("NF211", what, where="adapter", fix=f"choose an IP-Adapter for {read_by(have)}")
+    have, need = (seen or {}).get(own.get("reads", "")), own.get("image")
+    if have and need and have != need:
+        what = f"the IP-Adapter reads {own['reads']} image states {need} wide, the image encoder gives {have}"
+        raise NodeflowError("NF211", what, where="picture", fix=f"load {_eye(own['reads'], need)}")
+
+
+def _eye(reads: str, width: int) -> str:
+    """The published image encoder whose states are so wide."""
+    eyes = {
+        "pooled": {768: "CLIP ViT-L", 1024: "CLIP ViT-H", 1280: "CLIP ViT-bigG"},
+        "states": {1024: "CLIP ViT-L", 1280: "CLIP ViT-H", 1664: "CLIP ViT-bigG"},
+    }
+    return eyes[reads].get(width, "the image encoder that it was trained with")
+
+
+def some_steps(start: float | None, end: float | None) -> None:
+    """Refuse a part of a run that has no step.
+
+    Raises:
+        NodeflowError: NF410.
+    """
+    if start is not None and end is not None and start >= end:
+        raise NodeflowError("NF410", f"no step lies between {start:g} and {end:g}", where="end", fix="end after start")

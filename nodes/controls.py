@@ -3,10 +3,10 @@
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
-from nodeflow import Control, ControlNetwork, Denoiser, Image, NodeflowError, Path, Range, Run, node
+from nodeflow import Control, ControlNetwork, Denoiser, Image, Path, Range, Run, node
 from nodeflow.models import open_control
 
-from ._fits import steers
+from ._fits import some_steps, steers
 from ._training import inside
 
 Share = Annotated[float, Range(0, 1, step=0.05)]
@@ -26,16 +26,16 @@ def _network_facts(network: str | None, variant: str | None, **_: Any) -> dict[s
 
 @node("control/load", title="Load ControlNet or adapter", waits=True, fingerprint=_content, describe=_network_facts)
 def load(
-    network: Annotated[str, Path("folder")],
+    network: Annotated[str, Path("model")],
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = "auto",
     variant: str = "",
 ) -> ControlNetwork:
-    """Open a ControlNet or a T2I-Adapter: a folder with config.json and weights, or a name on the Hub.
+    """Open a ControlNet or a T2I-Adapter: a folder with config.json and weights, a file, or a name on the Hub.
 
     Weights are read when a sampler first needs them, and shared by every graph that names the same files.
 
     Args:
-        network: A folder, or "organisation/name".
+        network: A folder, a .safetensors file of a ControlNet, or "organisation/name".
         dtype: Number format of the weights; auto chooses by device.
         variant: Preferred files, such as "fp16".
 
@@ -55,8 +55,7 @@ def _applied(
     **_: Any,
 ) -> dict[str, Any]:
     steers(network, model)
-    if start is not None and end is not None and start >= end:
-        raise NodeflowError("NF410", f"no step lies between {start:g} and {end:g}", where="end", fix="end after start")
+    some_steps(start, end)
     return {"denoiser": model or {}}
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..errors import NodeflowError
-from ..values import Conditioning, Control, Guidance, Latent, Schedule, moved
+from ..values import Conditioning, Control, Guidance, Latent, PicturePrompt, Schedule, moved
 from .adapters.control import Steering
 from .calling import completed, shown_channels, tokens
 from .guidance import NEGATIVE, POSITIVE, Guided, built, network, prompts_wanted
@@ -35,7 +35,7 @@ def denoise(
     guidance: Guidance | None = None,
     told_guidance: float | None = None,
     others: Mapping[str, Any] | None = None,
-    controls: Mapping[str, Sequence[tuple[Control, Any]]] | None = None,
+    controls: Mapping[str, Sequence[tuple[Control | PicturePrompt, Any]]] | None = None,
     seed: int = 0,
     strength: float = 1.0,
     start: int = 0,

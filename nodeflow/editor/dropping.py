@@ -121,7 +121,13 @@ def _of_weights(path: Path) -> Meant:
             return Meant("model/lora", ("path",), file)
         case "controlnet" | "t2i-adapter" if (path.parent / "config.json").is_file():
             return Meant("control/load", ("network",), str(path.parent))
-        case "controlnet" | "t2i-adapter":
+        case "controlnet":
+            return Meant("control/load", ("network",), file)
+        case "ip-adapter":
+            return Meant("control/load-ip-adapter", ("adapter",), file)
+        case "image encoder":
+            return Meant("control/load-image-encoder", ("encoder",), file)
+        case "t2i-adapter":
             return Meant(why=f"{found.words}, which opens as a folder with its config.json; there is none beside it")
     return Meant(why=f"{found.words}; no node opens it")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,15 +10,17 @@ import torch
 from torch import Tensor
 
 from nodeflow.errors import NodeflowError
-from nodeflow.values import Control, Image, Latent
+from nodeflow.values import Control, Image, Latent, PicturePrompt
 
 from ..calling import Question
 from ..calling.unet import said
 from ..guidance.base import POSITIVE, Call
 from ..imaging import fit
+from ..models.perturbation import Hand
+from . import ip_adapter
 
-Inputs = dict[str, Any]
-"""Keyword arguments of a denoiser's network."""
+Shown = Any
+"""What a control's network is shown of its picture, once a run."""
 
 
 @dataclass(frozen=True)
@@ -26,13 +28,13 @@ class Steering:
     """The controls of one denoiser in one run; what several add is summed.
 
     Args:
-        controls: Each with its network and its pictures, [B, 3, f H, f W], B = 1 or as many as there are latents.
+        controls: Each with its network and what that is shown.
     """
 
-    controls: Sequence[tuple[Control, Any, Tensor]]
+    controls: Sequence[tuple[Control | PicturePrompt, Any, Shown]]
 
     @classmethod
-    def of(cls, controls: Sequence[tuple[Control, Any]], latent: Latent) -> Steering:
+    def of(cls, controls: Sequence[tuple[Control | PicturePrompt, Any]], latent: Latent) -> Steering:
         """Pictures are scaled until they cover the latent, and what overhangs is cut off.
 
         Args:
@@ -40,33 +42,45 @@ class Steering:
             latent: Where the run starts; its size counts.
 
         Raises:
-            NodeflowError: NF414, the pictures are neither one nor as many as the latents.
+            NodeflowError: NF414, the pictures are neither one nor as many as the latents, or they do not fit the
+                network.
         """
-        return cls([(control, net, _picture(control, net, latent)) for control, net in controls])
+        return cls([(one, net, KINDS[one.network.kind].show(one, net, latent)) for one, net in controls])
 
-    def __call__(self, question: Question, call: Call, prompts: Sequence[str]) -> Inputs:
-        """What the denoiser's network is told besides; nothing where no control is at work.
+    def __call__(self, question: Question, call: Call, prompts: Sequence[str]) -> Hand:
+        """What is done inside the denoiser's network; nothing where no control is at work.
 
         Args:
             question: What the denoiser is asked, of a batch of all prompts, one after the other.
             call: Where in the run this is.
             prompts: What each part of the batch is for.
         """
-        added: Inputs = {}
-        for control, net, picture in self.controls:
+        done = Hand()
+        for control, net, shown in self.controls:
             if control.strength and at_work(control, call):
-                pictures = picture.expand(len(question.x) // len(prompts), -1, -1, -1).repeat(len(prompts), 1, 1, 1)
-                ask = ASKED[control.network.kind]
-                added = _sum(added, ask(control, net, question, pictures, prompts))
-        return added
+                done = _sum(done, KINDS[control.network.kind].ask(control, net, question, shown, prompts))
+        return done
 
 
-def at_work(control: Control, call: Call) -> bool:
+@dataclass(frozen=True)
+class Kind:
+    """How the control networks of a class are asked.
+
+    Args:
+        show: (control, net, the run's latent) -> what it is shown.
+        ask: (control, net, what the denoiser is asked, what it was shown, prompts) -> what is done inside the denoiser.
+    """
+
+    show: Callable[[Any, Any, Latent], Shown]
+    ask: Callable[[Any, Any, Question, Shown, Sequence[str]], Hand]
+
+
+def at_work(control: Control | PicturePrompt, call: Call) -> bool:
     """Whether a control counts at a call: where the whole call lies between its start and its end."""
     return control.start <= call.index / call.total and (call.index + 1) / call.total <= control.end
 
 
-def _control_net(control: Control, net: Any, question: Question, pictures: Tensor, prompts: Sequence[str]) -> Inputs:
+def _control_net(control: Control, net: Any, question: Question, shown: Tensor, prompts: Sequence[str]) -> Hand:
     """A ControlNet's residuals (Zhang et al. 2023, arXiv 2302.05543).
 
     The latent alone is shown to it, not what an inpainting denoiser sees beside it. Where it guesses (section 3.4),
@@ -78,27 +92,30 @@ def _control_net(control: Control, net: Any, question: Question, pictures: Tenso
     states = told.pop("encoder_hidden_states")
     x = asked.x[:, : net.config["in_channels"]]
     options = {"conditioning_scale": control.strength, "guess_mode": control.guess}
-    down, mid = net(x, asked.t, states, pictures.to(weights), **options, **told)
+    down, mid = net(x, asked.t, states, repeated(shown, question, prompts).to(weights), **options, **told)
     if control.guess or net.config["global_pool_conditions"]:
         steered = torch.tensor([float(prompt == POSITIVE) for prompt in prompts]).to(weights)
         rows = steered.repeat_interleave(len(x) // len(prompts)).view(-1, 1, 1, 1)
         down, mid = [one * rows for one in down], mid * rows
-    return {"down_block_additional_residuals": down, "mid_block_additional_residual": mid}
+    return Hand(inputs={"down_block_additional_residuals": down, "mid_block_additional_residual": mid})
 
 
-def _adapter(control: Control, net: Any, question: Question, pictures: Tensor, prompts: Sequence[str]) -> Inputs:
+def _adapter(control: Control, net: Any, question: Question, shown: Tensor, prompts: Sequence[str]) -> Hand:
     """A T2I-Adapter's features (Mou et al. 2023, arXiv 2302.08453)."""
-    found = net(pictures.to(next(net.parameters())))
-    return {"down_intrablock_additional_residuals": [one * control.strength for one in found]}
+    found = net(repeated(shown, question, prompts).to(next(net.parameters())))
+    return Hand(inputs={"down_intrablock_additional_residuals": [one * control.strength for one in found]})
 
 
-ASKED = {"ControlNetModel": _control_net, "T2IAdapter": _adapter}
-"""How a control network is asked, by its class name."""
+def repeated(pictures: Tensor, question: Question, prompts: Sequence[str]) -> Tensor:
+    """Pictures, one or as many as there are latents, for each row of a batch of all prompts."""
+    each = len(question.x) // len(prompts)
+    return pictures.expand(each, *[-1] * (pictures.ndim - 1)).repeat(len(prompts), *[1] * (pictures.ndim - 1))
 
 
-def _sum(a: Mapping[str, Any], b: Mapping[str, Any]) -> Inputs:
-    """What two controls add, by the names of arguments."""
-    return {name: _added(a.get(name), b.get(name)) for name in {**a, **b}}
+def _sum(a: Hand, b: Hand) -> Hand:
+    """What two controls do: what they add is summed by the names of arguments."""
+    inputs = {name: _added(a.inputs.get(name), b.inputs.get(name)) for name in {**a.inputs, **b.inputs}}
+    return Hand(inputs=inputs, readings=[*a.readings, *b.readings])
 
 
 def _added(a: Any, b: Any) -> Any:
@@ -107,7 +124,12 @@ def _added(a: Any, b: Any) -> Any:
     return a + b.to(a) if isinstance(a, Tensor) else [x + y.to(x) for x, y in zip(a, b, strict=True)]
 
 
-def _picture(control: Control, net: Any, latent: Latent) -> Tensor:
+def picture(control: Control, net: Any, latent: Latent) -> Tensor:
+    """A control's pictures as large as the pictures of a latent, or as its network wants them, [B, 3, f H, f W].
+
+    Raises:
+        NodeflowError: NF414, they are neither one nor as many as the latents.
+    """
     count, batch = len(control.image), len(latent.data)
     if count not in (1, batch):
         raise NodeflowError(
@@ -118,3 +140,11 @@ def _picture(control: Control, net: Any, latent: Latent) -> Tensor:
     factor = getattr(net, "picture_factor", latent.space.factor)
     height, width = (side * factor for side in latent.data.shape[-2:])
     return fit(Image(control.image.to(latent.data.device)), width, height, "cover", "#000000").data
+
+
+KINDS: dict[str, Kind] = {
+    "ControlNetModel": Kind(picture, _control_net),
+    "T2IAdapter": Kind(picture, _adapter),
+    "IPAdapter": Kind(ip_adapter.show, ip_adapter.ask),
+}
+"""By the class name of the control network."""

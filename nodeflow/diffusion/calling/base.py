@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from ...errors import NodeflowError
-from ...values import Conditioning, Latent, mapped, moved
+from ...values import Conditioning, Latent, moved
 from ..models.perturbation import Hand, touched
 
 
@@ -38,14 +38,14 @@ class Question:
         if told is not None:
             pooled = None if told.pooled is None else told.pooled.to(weights)
             told = replace(told, states=told.states.to(weights), pooled=pooled)
-        hand = self.hand and replace(self.hand, inputs=mapped(self.hand.inputs, lambda array: array.to(weights)))
+        hand = self.hand and self.hand.on(weights)
         return replace(self, x=self.x.to(weights), t=self.t.to(weights.device), conditioning=told, hand=hand)
 
     def inside(self, net: Any) -> dict[str, Any]:
         """The keywords of what is done inside a network; none where nothing is to be done."""
         if self.hand is None:
             return {}
-        changes = {"changes": touched(net, self.hand)} if self.hand.touches else {}
+        changes = {"changes": touched(net, self.hand)} if self.hand.touches or self.hand.readings else {}
         return {**self.hand.inputs, **changes}
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from nodeflow.errors import Fault, NodeflowError
-from nodeflow.values import Autoencoder, Denoiser, SchedulerConfig, TextEncoder, Weights
+from nodeflow.values import Autoencoder, Denoiser, ImageEncoder, SchedulerConfig, TextEncoder, Weights
 
 from . import families, hub, spaces
 from .files import OWN_TEXTS, STEMS, weight_files
@@ -22,7 +22,6 @@ from .originals import sources
 from .single import read_single
 
 T = TypeVar("T")
-W = TypeVar("W", bound=Weights)
 
 
 @dataclass(frozen=True)
@@ -76,44 +75,11 @@ def open_model(
         NodeflowError: NF401 files are missing, NF402 cut or corrupt, NF403 no model, NF404 another kind of model,
             NF405 pickles, NF406 a model we do not know. Carries all faults of all components.
     """
-    return _found(model, partial(_open, variant=variant, dtype=dtype), variant, search_folders, download)
+    return found(model, partial(_open, variant=variant, dtype=dtype), variant, search_folders, download)
 
 
-def open_network(
-    handle: type[W],
-    kinds: Iterable[str],
-    model: str,
-    *,
-    variant: str = "",
-    dtype: str = "auto",
-    search_folders: Iterable[Path] = (),
-    download: bool = True,
-) -> W:
-    """Find a network that stands alone, such as a ControlNet: a folder with a `config.json` and weights.
-
-    Args:
-        handle: The type of the handle.
-        kinds: The class names that it may have.
-
-    The others are those of `open_model`.
-
-    Raises:
-        NodeflowError: NF404, it is a network of another kind; and as `open_model`.
-    """
-
-    def describe(folder: Path) -> W:
-        component = Component("diffusers", "", folder)
-        kind = component.config().get("_class_name", "")
-        if kind not in kinds:
-            what = f"this is {kind or 'a network without a name'}, not {' or '.join(kinds)}"
-            raise NodeflowError("NF404", what, where=str(folder), fix="choose another folder")
-        return handle(**_read(replace(component, kind=kind), variant, dtype))
-
-    return _found(model, describe, variant, search_folders, download)
-
-
-def _found(model: str, describe: Callable[[Path], T], variant: str, search: Iterable[Path], download: bool) -> T:
-    """What a folder, a copy from the Hub or a fresh download holds; see `open_model`."""
+def found(model: str, describe: Callable[[Path], T], variant: str, search: Iterable[Path], download: bool) -> T:
+    """What a folder, a file, a copy from the Hub or a fresh download holds; see `open_model`."""
     folder = local_folder(model, search)
     if folder is not None:
         return describe(folder)
@@ -169,8 +135,8 @@ def files_of(handle: Weights) -> tuple[Path, ...]:
     """
     if handle.part:
         return (Path(handle.folder),)
-    library = "transformers" if isinstance(handle, TextEncoder) and handle.kind not in OWN_TEXTS else "diffusers"
-    stem = STEMS[library]
+    foreign = isinstance(handle, TextEncoder | ImageEncoder) and handle.kind not in OWN_TEXTS
+    stem = STEMS["transformers" if foreign else "diffusers"]
     return weight_files(Path(handle.folder), stem, handle.variant)[0]
 
 
@@ -287,7 +253,7 @@ def _read_all(layout: Layout, names: Iterable[str], variant: str, dtype: str) ->
     for name in names:
         if name in layout.components:
             try:
-                read[name] = _read(layout.components[name], variant, dtype)
+                read[name] = read_part(layout.components[name], variant, dtype)
             except NodeflowError as error:
                 faults += error.faults
     try:
@@ -299,7 +265,12 @@ def _read_all(layout: Layout, names: Iterable[str], variant: str, dtype: str) ->
     return read
 
 
-def _read(component: Component, variant: str, dtype: str) -> dict[str, Any]:
+def read_part(component: Component, variant: str, dtype: str) -> dict[str, Any]:
+    """The fields of a `Weights` for a component.
+
+    Raises:
+        NodeflowError: As `open_model`.
+    """
     config = component.config()
     single = ((component.folder,), "")
     files, found = single if component.part else weight_files(component.folder, component.stem, variant)

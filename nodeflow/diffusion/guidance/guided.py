@@ -31,8 +31,8 @@ class Predict(Protocol):
 class Steer(Protocol):
     """What other networks add inside a network; see `adapters.control`."""
 
-    def __call__(self, question: Question, call: Call, prompts: Sequence[str], /) -> Mapping[str, Any]:
-        """Further arguments of the network, for a batch of these prompts, one after the other."""
+    def __call__(self, question: Question, call: Call, prompts: Sequence[str], /) -> Hand:
+        """What is done inside the network, for a batch of these prompts, one after the other."""
 
 
 class Reply(NamedTuple):
@@ -139,10 +139,10 @@ class Guided:
         touches += [(look.touch, rows[look.prompt]) for look in looks]
         given = torch.cat([x] * len(batch)), call.t, _stacked(list(batch.values()))
         predict, steer = self._network(next(iter(batch)))
-        inputs = steer(Question(*given), call, [_prompt_of(ask) for ask in batch]) if steer else {}
-        if not touches and not inputs:
+        done = steer(Question(*given), call, [_prompt_of(ask) for ask in batch]) if steer else Hand()
+        if not touches and not done.inputs and not done.readings:
             return dict(zip(batch, predict(*given).chunk(len(batch)), strict=True))
-        hand = Hand(touches, inputs=inputs)
+        hand = replace(done, touches=touches, maps={})
         seen: dict[Ask, Tensor] = dict(zip(batch, predict(*given, hand).chunk(len(batch)), strict=True))
         for look in looks:
             seen[look] = hand.maps[rows[look.prompt].start][:, None].to(x)

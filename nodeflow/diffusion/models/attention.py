@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .kernels import Linear, linear
-from .perturbation import Change, Changes, change_of
+from .perturbation import Beside, Change, Changes, change_of
 
 
 class Attention(nn.Module):
@@ -38,7 +38,11 @@ class Attention(nn.Module):
         self.to_out = nn.ModuleList([Linear(channels, channels)])
 
     def forward(
-        self, x: Tensor, context: Tensor | None = None, mask: Tensor | None = None, change: Change | None = None
+        self,
+        x: Tensor,
+        context: Tensor | None = None,
+        mask: Tensor | None = None,
+        change: Change | Beside | None = None,
     ) -> Tensor:
         """Let tokens read from a context.
 
@@ -46,7 +50,7 @@ class Attention(nn.Module):
             x: Tokens, [B, N, C].
             context: Tokens to read, [B, M, D]; None reads `x` itself.
             mask: Added to the scores or, boolean, True where reading is allowed; broadcasts to [B, heads, N, M].
-            change: What is to be done inside, for self-attention only.
+            change: What is to be done inside self-attention, or read beside the context.
 
         Returns:
             Tokens, [B, N, C].
@@ -146,6 +150,8 @@ class BasicTransformerBlock(nn.Module):
         only_cross_attention: The first attention reads the text too.
     """
 
+    reads_text = True
+
     def __init__(
         self,
         channels: int,
@@ -169,7 +175,7 @@ class BasicTransformerBlock(nn.Module):
         """[B, N, C], reading `context` [B, M, D] where `mask` allows -> [B, N, C]."""
         first = (context, mask) if self.only_cross_attention else (None, None)
         y = x + self.attn1(self.norm1(x), *first, change)
-        y = y + self.attn2(self.norm2(y), context, mask)
+        y = y + self.attn2(self.norm2(y), context, mask, change and change.beside)
         y = y + self.ff(self.norm3(y))
         return y if change is None else change.passed(x, y)
 

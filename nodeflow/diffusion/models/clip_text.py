@@ -7,7 +7,7 @@ because importing transformers' costs as much time again as importing torch.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal, NamedTuple, Self
+from typing import Annotated, Literal, NamedTuple, Protocol, Self
 
 import torch
 import torch.nn.functional as F
@@ -59,21 +59,42 @@ class TextStates(NamedTuple):
     text_embeds: Tensor | None = None
 
 
-class CLIPAttention(nn.Module):
-    """Multi-head self-attention, each token reading itself and those before it."""
+class LayerConfig(Protocol):
+    """What the layers of CLIP's text encoders and of its image encoders are told."""
 
-    def __init__(self, width: int, heads: int) -> None:
+    @property
+    def hidden_size(self) -> int: ...
+    @property
+    def intermediate_size(self) -> int: ...
+    @property
+    def num_hidden_layers(self) -> int: ...
+    @property
+    def num_attention_heads(self) -> int: ...
+    @property
+    def hidden_act(self) -> str: ...
+    @property
+    def layer_norm_eps(self) -> float: ...
+
+
+class CLIPAttention(nn.Module):
+    """Multi-head self-attention.
+
+    Args:
+        causal: Whether each token reads itself and those before it only.
+    """
+
+    def __init__(self, width: int, heads: int, causal: bool = True) -> None:
         super().__init__()
-        self.heads = heads
+        self.heads, self.causal = heads, causal
         self.q_proj, self.k_proj, self.v_proj, self.out_proj = (nn.Linear(width, width) for _ in range(4))
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """[B, T, D], `mask` [B, 1, T, T] True where reading is allowed, None for causal -> [B, T, D]."""
+        """[B, T, D], `mask` [B, 1, T, T] True where reading is allowed, None for the usual -> [B, T, D]."""
         q, k, v = (
             project(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
             for project in (self.q_proj, self.k_proj, self.v_proj)
         )
-        read = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=mask is None)
+        read = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=self.causal and mask is None)
         return self.out_proj(read.transpose(1, 2).flatten(2))
 
 
@@ -95,11 +116,11 @@ class CLIPMLP(nn.Module):
 class CLIPLayer(nn.Module):
     """Attention and perceptron, each residual and normalised before."""
 
-    def __init__(self, config: CLIPTextConfig) -> None:
+    def __init__(self, config: LayerConfig, causal: bool = True) -> None:
         super().__init__()
         width = config.hidden_size
         self.layer_norm1 = nn.LayerNorm(width, config.layer_norm_eps)
-        self.self_attn = CLIPAttention(width, config.num_attention_heads)
+        self.self_attn = CLIPAttention(width, config.num_attention_heads, causal)
         self.layer_norm2 = nn.LayerNorm(width, config.layer_norm_eps)
         self.mlp = CLIPMLP(width, config.intermediate_size, config.hidden_act)
 
@@ -128,9 +149,9 @@ class CLIPTextEmbeddings(nn.Module):
 class CLIPEncoder(nn.Module):
     """The stack of layers."""
 
-    def __init__(self, config: CLIPTextConfig) -> None:
+    def __init__(self, config: LayerConfig, causal: bool = True) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(CLIPLayer(config) for _ in range(config.num_hidden_layers))
+        self.layers = nn.ModuleList(CLIPLayer(config, causal) for _ in range(config.num_hidden_layers))
 
     def forward(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, ...]:
         """[B, T, D] -> the input and the states after every layer, each [B, T, D]."""

@@ -1,9 +1,10 @@
-"""Looking into a network, and weakening it on purpose, for one prediction at a time.
+"""Looking into a network, weakening it on purpose, and letting it read more, for one prediction at a time.
 
 Guidance that needs no second model moves away from what the same network predicts when it is hampered: its
-self-attention replaced by the identity (PAG), its queries blurred (SEG), a block left out (SLG). `touched` turns
-this, said with published names, into what the blocks of one network look up while they compute. The network itself is
-never written to; without a touch a block tests one argument for None.
+self-attention replaced by the identity (PAG), its queries blurred (SEG), a block left out (SLG). An adapter lets it
+read a picture beside the text (IP-Adapter). `touched` turns this, said with published names, into what the blocks of
+one network look up while they compute. The network itself is never written to; without a touch a block tests one
+argument for None.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nodeflow.errors import NodeflowError
+from nodeflow.values import mapped
 
 MIDDLE = ("mid_block",)
 
@@ -51,6 +53,47 @@ Touch = Perturbation | Watch
 
 
 @dataclass(frozen=True)
+class Reading:
+    """What every attention to a text reads besides, apart from it (Ye et al. 2023, arXiv 2308.06721, equation 5).
+
+    Args:
+        layers: Keys and values, [B, M, C] each, for every block that reads a text: those on the way down, those on
+            the way up, then the middle.
+        strength: Multiplies what is read.
+        blocks: How much of it in which blocks, by their published names; those that are not named read nothing. Empty
+            = all of it in all.
+    """
+
+    layers: Sequence[tuple[Tensor, Tensor]]
+    strength: float = 1.0
+    blocks: Mapping[str, float] = field(default_factory=dict)
+
+    def share(self, block: str) -> float:
+        """How much of what it reads a block adds."""
+        most = 1.0 if not self.blocks else 0.0
+        return self.strength * next((much for name, much in self.blocks.items() if _names(name, block)), most)
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What one attention to a text reads besides.
+
+    Args:
+        sources: Keys and values, [B, M, C] each, and how much of what is read there.
+    """
+
+    sources: tuple[tuple[Tensor, Tensor, float], ...]
+
+    def attention(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+        """softmax(Q Kᵀ / √d) V + Σ s · softmax(Q K'ᵀ / √d) V', [B, heads, N, d] each -> [B, heads, N, d]."""
+        read = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        for keys, values, strength in self.sources:
+            own = (tokens.unflatten(-1, (q.shape[1], -1)).transpose(1, 2) for tokens in (keys, values))
+            read = read + strength * F.scaled_dot_product_attention(q, *own)
+        return read
+
+
+@dataclass(frozen=True)
 class Hand:
     """What one call does inside a network.
 
@@ -58,11 +101,19 @@ class Hand:
         touches: Each with the rows of the batch that it concerns.
         maps: Takes, by the first of the rows that are watched, the attention they receive, [B, h, w].
         inputs: Further arguments of the network by name, such as the residuals of control networks.
+        readings: What is read beside the text.
     """
 
-    touches: Sequence[tuple[Touch, slice]]
+    touches: Sequence[tuple[Touch, slice]] = ()
     maps: dict[int, Tensor] = field(default_factory=dict)
     inputs: Mapping[str, Any] = field(default_factory=dict)
+    readings: Sequence[Reading] = ()
+
+    def on(self, weights: Tensor) -> Hand:
+        """The same with its tensors on the device of a network's weights, in their number format."""
+        inputs = mapped(self.inputs, lambda array: array.to(weights))
+        readings = [replace(one, layers=mapped(one.layers, lambda array: array.to(weights))) for one in self.readings]
+        return replace(self, inputs=inputs, readings=readings)
 
 
 Changes = Mapping[nn.Module, "Change"]
@@ -77,11 +128,13 @@ class Change:
         touches: Each with the rows of the batch that it concerns.
         maps: Takes, by the first of the rows that are watched, the attention they receive, [B, h, w].
         size: Height and width of the feature map whose pixels the tokens are.
+        beside: What its attention to a text reads besides.
     """
 
-    touches: tuple[tuple[Touch, slice], ...]
-    maps: dict[int, Tensor]
+    touches: tuple[tuple[Touch, slice], ...] = ()
+    maps: dict[int, Tensor] = field(default_factory=dict)
     size: tuple[int, int] = (0, 0)
+    beside: Beside | None = None
 
     def attention(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
         """Self-attention, perturbed and watched, [B, heads, N, d] each -> [B, heads, N, d]."""
@@ -124,7 +177,8 @@ def touched(net: nn.Module, hand: Hand) -> dict[nn.Module, Change]:
     """What the blocks of a network look up.
 
     Raises:
-        NodeflowError: NF414, the network has no block with self-attention of such a name.
+        NodeflowError: NF414, the network has no block with self-attention of such a name, or not as many blocks that
+            read a text as a reading is for.
     """
     blocks = {name: block for name, block in net.named_modules() if getattr(block, "attends_to_itself", False)}
     found: dict[nn.Module, list[tuple[Touch, slice]]] = {}
@@ -134,7 +188,36 @@ def touched(net: nn.Module, hand: Hand) -> dict[nn.Module, Change]:
             raise _no_such_block(net, touch.layers, list(blocks))
         for name in names[:1] if isinstance(touch, Watch) else names:
             found.setdefault(blocks[name], []).append((touch, rows))
-    return {block: Change(tuple(mine), hand.maps) for block, mine in found.items()}
+    changes = {block: Change(tuple(mine), hand.maps) for block, mine in found.items()}
+    for block, sources in _read(net, hand.readings).items():
+        changes[block] = replace(changes.get(block, Change()), beside=Beside(sources))
+    return changes
+
+
+_WAY = ("down_blocks", "up_blocks", "mid_block")
+"""The order in which adapters count the blocks of a U-net."""
+
+
+def _read(net: nn.Module, readings: Sequence[Reading]) -> dict[nn.Module, tuple[tuple[Tensor, Tensor, float], ...]]:
+    """What each block reads beside the text; blocks that read nothing are left out."""
+    if not readings:
+        return {}
+    blocks = [(name, block) for name, block in net.named_modules() if getattr(block, "reads_text", False)]
+    blocks.sort(key=lambda one: _WAY.index(one[0].partition(".")[0]))
+    sources: dict[nn.Module, tuple[tuple[Tensor, Tensor, float], ...]] = {}
+    for reading in readings:
+        widths = [block.attn2.to_k.out_features for _, block in blocks]
+        if widths != [keys.shape[-1] for keys, _ in reading.layers]:
+            raise NodeflowError(
+                "NF414",
+                f"the adapter is for {len(reading.layers)} blocks that read a text, this {type(net).__name__} has "
+                f"{len(blocks)}, or of other widths",
+                fix="choose an adapter for models of this family",
+            )
+        for (name, block), (keys, values) in zip(blocks, reading.layers, strict=True):
+            if share := reading.share(name):
+                sources[block] = (*sources.get(block, ()), (keys, values, share))
+    return sources
 
 
 def _names(layer: str, block: str) -> bool:

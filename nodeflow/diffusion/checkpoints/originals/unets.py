@@ -61,12 +61,15 @@ def _unet(levels: int, count: int, places: Sequence[int]) -> Table:
 def controlnet(shapes: Shapes) -> Table:
     """`ControlNetModel` from `control_model`: the way down of a U-net, and what leads in and out of it."""
     levels, count = layers(shapes)
-    hints = tuple(Rule(f"input_hint_block.{2 * i}.", f"controlnet_cond_embedding.blocks.{i - 1}.") for i in range(1, 7))
+    last = max((int(name.split(".")[1]) for name in shapes if name.startswith("input_hint_block.")), default=0)
+    hints = (
+        Rule(f"input_hint_block.{i}.", f"controlnet_cond_embedding.blocks.{i // 2 - 1}.") for i in range(2, last, 2)
+    )
     own = (
         Rule("zero_convs.#.0.", "controlnet_down_blocks.#."),
         Rule("middle_block_out.0.", "controlnet_mid_block."),
         Rule("input_hint_block.0.", "controlnet_cond_embedding.conv_in."),
-        Rule("input_hint_block.14.", "controlnet_cond_embedding.conv_out."),
+        Rule(f"input_hint_block.{last}.", "controlnet_cond_embedding.conv_out."),
         *hints,
     )
     return Table((*_STEM, *_down(levels, count), *own), _RESNET)

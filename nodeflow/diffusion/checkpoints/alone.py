@@ -1,0 +1,112 @@
+"""Networks that stand alone: control networks, image encoders, IP-Adapters; a folder or a single file each."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+from nodeflow.errors import NodeflowError
+from nodeflow.values import Weights
+
+from .handles import found, read_part
+from .headers import Header, read_header
+from .layout import Component
+from .marks import recognise
+from .originals import part, sources
+from .originals.alone import ALONE
+
+W = TypeVar("W", bound=Weights)
+
+
+class Form(NamedTuple):
+    """How a network stands in a file.
+
+    Args:
+        kind: Its class name.
+        mark: A name that no other form has.
+        prefix: What its names begin with.
+        names: Its name map, a key of `originals.MAPS`.
+    """
+
+    kind: str
+    mark: str
+    prefix: str = ""
+    names: str = ""
+
+
+FORMS = (
+    Form("ControlNetModel", "control_model.input_hint_block.0.weight", "control_model.", "ldm-controlnet"),
+    Form("ControlNetModel", "input_hint_block.0.weight", "", "ldm-controlnet"),
+    Form("ControlNetModel", "controlnet_cond_embedding.conv_in.weight"),
+    Form("IPAdapter", "ip_adapter.1.to_k_ip.weight"),
+    Form("CLIPVisionModelWithProjection", "visual_projection.weight"),
+)
+"""The first whose mark is there counts."""
+NAMES = {
+    "ControlNetModel": "a ControlNet", "T2IAdapter": "a T2I-Adapter", "IPAdapter": "an IP-Adapter",
+    "CLIPVisionModelWithProjection": "an image encoder (CLIP vision model with projection)",
+}  # fmt: skip
+
+
+def open_network(
+    handle: type[W],
+    kinds: Collection[str],
+    model: str,
+    *,
+    variant: str = "",
+    dtype: str = "auto",
+    search_folders: Iterable[Path] = (),
+    download: bool = True,
+) -> W:
+    """Find a network that stands alone, and describe it from its configuration or from the header of its file.
+
+    Args:
+        handle: The type of the handle.
+        kinds: The class names that it may have.
+
+    The others are those of `open_model`; a folder has a `config.json` and weights.
+
+    Raises:
+        NodeflowError: NF404, it is a network of another kind; NF406, of a form that we cannot open; and as
+            `open_model`.
+    """
+
+    def describe(place: Path) -> W:
+        component = _in_file(place, kinds) if place.is_file() else _in_folder(place, kinds)
+        return handle(**read_part(component, variant, dtype))
+
+    return found(model, describe, variant, search_folders, download)
+
+
+def _in_folder(folder: Path, kinds: Collection[str]) -> Component:
+    config = Component("", "", folder).config()
+    kind = config.get("_class_name") or next(iter(config.get("architectures") or ()), "")
+    if kind not in kinds:
+        raise _refused(f"this is {kind or 'a network without a name'}", kinds, folder, "folder")
+    return Component("diffusers" if "_class_name" in config else "transformers", kind, folder)
+
+
+def _in_file(file: Path, kinds: Collection[str]) -> Component:
+    header = read_header(file)
+    form = next((form for form in FORMS if form.kind in kinds and form.mark in header.tensors), None)
+    if form is None:
+        raise _refused(f"this is {recognise(header).words}", kinds, file, "file")
+    return Component("", form.kind, file, part(form.names, form.prefix), _config(file, header, form))
+
+
+def _config(file: Path, header: Header, form: Form) -> dict[str, object]:
+    own = {name: tensor.shape for name, tensor in header.tensors.items()}
+    try:
+        published = {name: own[source.name] for name, source in sources(part(form.names, form.prefix), own).items()}
+        return ALONE[form.kind](published)
+    except NodeflowError as error:
+        raise NodeflowError.of(fault.at(str(file)) for fault in error.faults) from None
+    except (ValueError, IndexError, ZeroDivisionError):
+        what = f"its tensors have shapes that no {form.kind} has"
+        raise NodeflowError("NF402", what, where=str(file), fix="download the file again") from None
+
+
+def _refused(what: str, kinds: Collection[str], place: Path, where: str) -> NodeflowError:
+    wanted = " or ".join(NAMES.get(kind, kind) for kind in kinds)
+    return NodeflowError("NF404", f"{what}, not {wanted}", where=str(place), fix=f"choose another {where}")
