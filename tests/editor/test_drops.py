@@ -39,7 +39,10 @@ def test_what_a_file_of_weights_is_says_its_header(tmp_path: Path):
     assert kind(*CODER) == ("model/files", "autoencoder")
     assert kind(*CLIP) == ("model/files", "text_encoder")
     assert kind(*LORA) == ("model/lora", "path")
-    assert "config.json" in kind(*CONTROL)[1]
+    assert kind("ip_adapter.1.to_k_ip.weight") == ("control/load-ip-adapter", "adapter")
+    assert kind("vision_model.x") == ("control/load-image-encoder", "encoder")
+    assert kind(*CONTROL) == ("control/load", "network")
+    assert "config.json" in kind("adapter.body.0.in_conv.weight")[1]
     (tmp_path / "config.json").write_text("{}")
     assert kind(*CONTROL) == ("control/load", "network")
     assert "an upscaler" in kind("conv_first.weight")[1]

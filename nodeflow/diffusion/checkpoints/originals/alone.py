@@ -23,9 +23,8 @@ def controlnet(shapes: Shapes) -> Config:
     linear = len(shape_of(shapes, "mid_block.attentions.0.proj_in.weight")) == 2
     states = shape_of(shapes, "mid_block.attentions.0.transformer_blocks.0.attn2.to_k.weight")[1]
     embedding = "controlnet_cond_embedding."
-    seen = [
-        shape_of(shapes, f"{embedding}blocks.{i}.weight")[0] for i in range(1, counted(shapes, f"{embedding}blocks."), 2)
-    ]
+    halvings = range(1, counted(shapes, f"{embedding}blocks."), 2)
+    seen = [shape_of(shapes, f"{embedding}blocks.{i}.weight")[0] for i in halvings]
     first = shape_of(shapes, f"{embedding}conv_in.weight")
     config: Config = {
         "in_channels": shape_of(shapes, "conv_in.weight")[1],
