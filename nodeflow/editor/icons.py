@@ -32,6 +32,14 @@ STROKES: dict[str, tuple[Line, ...]] = {
     "star": (((10, 3), (12.2, 7.6), (17, 8.2), (13.4, 11.6), (14.4, 16.6), (10, 14), (5.6, 16.6), (6.6, 11.6), (3, 8.2),
               (7.8, 7.6), (10, 3)),),
     "search": (((13, 13), (17, 17)),),
+    "picture": (((3, 4), (17, 4), (17, 16), (3, 16), (3, 4)), ((3, 14), (8, 9), (11, 12), (13.5, 9.5), (17, 13)),
+                ((13, 6.8), (13.4, 6.8))),
+    "sound": (((4, 8), (4, 12)), ((7, 5), (7, 15)), ((10, 7), (10, 13)), ((13, 3), (13, 17)), ((16, 8), (16, 12))),
+    "enlarge": (((3, 11), (3, 17), (9, 17), (9, 11), (3, 11)), ((7, 3), (17, 3), (17, 13)), ((10.5, 9.5), (14, 6)),
+                ((11, 6), (14, 6), (14, 9))),
+    "pencil": (((4, 16), (5, 12), (13, 4), (16, 7), (8, 15), (4, 16)), ((11, 6), (14, 9))),
+    "label": (((3, 3), (10, 3), (17, 10), (10, 17), (3, 10), (3, 3)), ((6.6, 6.8), (7, 6.8))),
+    "curve": (((3, 3), (3, 17), (17, 17)), ((5, 5), (6.5, 9), (9, 12), (12, 13.5), (16, 14.2))),
     "live": (((11, 3), (5, 11), (10, 11), (9, 17), (15, 9), (10, 9), (11, 3)),),
 }  # fmt: skip
 
@@ -50,8 +58,18 @@ def _pixels(name: str, color: str, scale: int) -> QPixmap:
     pixels.setDevicePixelRatio(scale)
     pixels.fill(Qt.GlobalColor.transparent)
     painter = QPainter(pixels)
+    paint(painter, name, QRectF(0, 0, 20, 20), color)
+    painter.end()
+    return pixels
+
+
+def paint(painter: QPainter, name: str, place: QRectF, color: str, thick: float = 1.6) -> None:
+    """Paint an icon into a square; `thick` in the icon's own units."""
+    painter.save()
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-    pen = QPen(theme.color(color), 1.6)
+    painter.translate(place.topLeft())
+    painter.scale(place.width() / 20, place.height() / 20)
+    pen = QPen(theme.color(color), thick)
     pen.setCapStyle(Qt.PenCapStyle.RoundCap)
     pen.setJoinStyle(Qt.PenJoinStyle.RoundJoin)
     painter.setPen(pen)
@@ -59,8 +77,7 @@ def _pixels(name: str, color: str, scale: int) -> QPixmap:
         painter.drawPolyline([QPointF(x, y) for x, y in line])
     if name == "search":
         painter.drawEllipse(QPointF(9, 9), 5, 5)
-    painter.end()
-    return pixels
+    painter.restore()
 
 
 def app_icon() -> QIcon:

@@ -28,6 +28,8 @@ CANVAS, DOT, SHADOW = "canvas", "dot", "shadow"
 WINDOW, PANEL, RAISED, SUNK, FLOAT, GAP = "window", "panel", "raised", "sunk", "float", "gap"
 BODY, BODY_EDGE, FIELD, FIELD_HOT, FILL = "body", "body_edge", "field", "field_hot", "fill"
 TEXT, DIM, FAINT, ON_HEADER, ON_ACCENT, ON_BAD = "text", "dim", "faint", "on_header", "on_accent", "on_bad"
+PENDING = "pending"
+"""On a header: will run."""
 LINE, SELECTED, NOTICE = "line", "selected", "notice"
 ACCENT, ACCENT_HOT = "accent", "accent_hot"
 GOOD, WAIT, BAD, BAD_DARK, BAD_SOFT = "good", "wait", "bad", "bad_dark", "bad_soft"
@@ -40,7 +42,7 @@ LOOKS: dict[str, dict[str, str]] = {
         TEXT: "#e6e8ee", DIM: "#9aa1b0", FAINT: "#737b8c", ON_HEADER: "#ffffff", ON_ACCENT: "#0b1220",
         ON_BAD: "#2a0d10", LINE: "#2c303a", SELECTED: "#2b4470", NOTICE: "#3a2f16",
         ACCENT: "#5b9dff", ACCENT_HOT: "#7db2ff",
-        GOOD: "#58c98b", WAIT: "#e8b84a", BAD: "#ff6b6b", BAD_DARK: "#6b2b33", BAD_SOFT: "#4a2329",
+        PENDING: "#ffce5c", GOOD: "#58c98b", WAIT: "#e8b84a", BAD: "#ff6b6b", BAD_DARK: "#6b2b33", BAD_SOFT: "#4a2329",
     },
     "light": {
         CANVAS: "#e9ecf1", DOT: "#c3c9d4", SHADOW: "#5a6478",
@@ -49,7 +51,7 @@ LOOKS: dict[str, dict[str, str]] = {
         TEXT: "#1b202a", DIM: "#535c6c", FAINT: "#7a8393", ON_HEADER: "#ffffff", ON_ACCENT: "#ffffff",
         ON_BAD: "#ffffff", LINE: "#d6dbe4", SELECTED: "#cfe0fd", NOTICE: "#fff1cc",
         ACCENT: "#2868d8", ACCENT_HOT: "#1c57be",
-        GOOD: "#15824e", WAIT: "#b5790b", BAD: "#c93434", BAD_DARK: "#a8434b", BAD_SOFT: "#fbdfe0",
+        PENDING: "#ffce5c", GOOD: "#15824e", WAIT: "#b5790b", BAD: "#c93434", BAD_DARK: "#a8434b", BAD_SOFT: "#fbdfe0",
     },
 }  # fmt: skip
 

@@ -23,7 +23,7 @@ from .. import content
 from ..errors import NodeflowError
 from ..graph import Graph
 from ..opening import open_graph
-from . import theme
+from . import icons, theme
 from .clipping import spot
 from .faces import HEADER, WIDTH
 from .guard import guarded
@@ -37,6 +37,11 @@ PICTURE = 98
 FIRST = ("text-to-image", "image-to-image", "inpaint", "variations", "text-to-sound", "unconditional", "guidance")
 COLUMNS = 4
 SPELLED = {"ays timesteps": "AYS timesteps", "lora": "LoRA", "dreambooth": "DreamBooth"}
+
+DRAWN = {"class-to-image": "label", "edit": "pencil", "instruct": "pencil", "sdxl-refiner": "picture",
+         "super-resolution": "enlarge", "unconditional": "picture", "unconditional-sound": "sound"}  # fmt: skip
+"""Icons for templates of models that do not come with nodeflow: what they would make cannot be shown."""
+NEEDS = "needs its model"
 
 
 def templates() -> dict[str, list[Path]]:
@@ -188,6 +193,14 @@ def made_by(file: Path) -> Path | None:
     return picture if picture.is_file() and file.parent == content.folder("graphs") else None
 
 
+def drawn_for(file: Path) -> tuple[str, str] | None:
+    """The icon, and the words below it, of a template that has no picture."""
+    root = content.folder("graphs")
+    if file.parent == root / "training":
+        return "curve", "trains"
+    return (DRAWN[file.stem], NEEDS) if file.parent == root and file.stem in DRAWN else None
+
+
 def _latest(file: Path) -> Path | None:
     """The newest picture that was kept of a graph's runs."""
     kept = [
@@ -220,6 +233,10 @@ def _sketch(file: Path, picture: Path | None, ratio: float) -> QIcon:
         place = QRectF(whole.right() - PICTURE - 8, (whole.height() - PICTURE) / 2, PICTURE, PICTURE)
         _paint_picture(painter, place, QPixmap(str(picture)))
         room = QRectF(10, 14, place.left() - 20, whole.height() - 28)
+    elif drawn := drawn_for(file):
+        place = QRectF(whole.right() - PICTURE - 8, (whole.height() - PICTURE) / 2, PICTURE, PICTURE)
+        _paint_drawn(painter, place, *drawn)
+        room = QRectF(10, 14, place.left() - 20, whole.height() - 28)
     with contextlib.suppress(NodeflowError):
         _paint_graph(painter, room, open_graph(file))
     painter.end()
@@ -236,6 +253,18 @@ def _paint_picture(painter: QPainter, place: QRectF, pixels: QPixmap) -> None:
     cut = QRectF((pixels.width() - side) / 2, (pixels.height() - side) / 2, side, side)
     painter.drawPixmap(place, pixels, cut)
     painter.restore()
+
+
+def _paint_drawn(painter: QPainter, place: QRectF, name: str, words: str) -> None:
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(theme.color(theme.FIELD))
+    painter.drawRoundedRect(place, 6, 6)
+    side = 38.0
+    icons.paint(painter, name, QRectF(place.center().x() - side / 2, place.top() + 18, side, side), theme.DIM, 1.2)
+    painter.setPen(theme.color(theme.DIM))
+    painter.setFont(theme.font(11))
+    painter.drawText(place.adjusted(4, 0, -4, -12), Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignBottom, words)
+    painter.setPen(Qt.PenStyle.NoPen)
 
 
 def _paint_graph(painter: QPainter, room: QRectF, graph: Graph) -> None:

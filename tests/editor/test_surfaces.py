@@ -25,8 +25,12 @@ def test_the_first_page_has_pictures_recent_files_and_keys(window, tmp_path, qtb
     from PySide6.QtCore import Qt
     from PySide6.QtTest import QTest
 
-    from nodeflow.editor.welcome import made_by, templates
+    from nodeflow.editor import icons
+    from nodeflow.editor.welcome import drawn_for, made_by, templates
 
+    for file in [file for files in templates().values() for file in files]:
+        drawn = drawn_for(file)
+        assert made_by(file) is not None or (drawn and drawn[0] in icons.STROKES), file
     pictured = [file.stem for file in templates()[""] if made_by(file)]
     assert {"text-to-image", "text-to-sound", "inpaint", "variations"} <= set(pictured)
     own = tmp_path / "my-hearts.json"

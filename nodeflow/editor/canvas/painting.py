@@ -189,7 +189,7 @@ def _state(painter: QPainter, node: FlowNode) -> float:
         painter.setBrush(theme.color(theme.ON_HEADER))
         painter.drawPolygon(QPolygonF([middle + QPointF(-4, -5), middle + QPointF(5, 0), middle + QPointF(-4, 5)]))
     elif mark.plan in ("run", "unknown"):
-        painter.setBrush(theme.color(theme.WAIT))
+        painter.setBrush(theme.color(theme.PENDING))
         painter.drawEllipse(middle, 4, 4)
     elif mark.plan == "cached":
         pen = QPen(theme.color(theme.ON_HEADER, 0.85), 1.8)
