@@ -38,8 +38,8 @@ FIRST = ("text-to-image", "image-to-image", "inpaint", "variations", "text-to-so
 COLUMNS = 4
 SPELLED = {"ays timesteps": "AYS timesteps", "lora": "LoRA", "dreambooth": "DreamBooth"}
 
-DRAWN = {"class-to-image": "label", "edit": "pencil", "instruct": "pencil", "sdxl-refiner": "picture",
-         "super-resolution": "enlarge", "unconditional": "picture", "unconditional-sound": "sound"}  # fmt: skip
+DRAWN = {"class-to-image": "label", "edit": "pencil", "instruct": "pencil", "super-resolution": "enlarge",
+         "text-to-image-upscaled": "enlarge"}  # fmt: skip
 """Icons for templates of models that do not come with nodeflow: what they would make cannot be shown."""
 NEEDS = "needs its model"
 
@@ -198,7 +198,8 @@ def drawn_for(file: Path) -> tuple[str, str] | None:
     root = content.folder("graphs")
     if file.parent == root / "training":
         return "curve", "trains"
-    return (DRAWN[file.stem], NEEDS) if file.parent == root and file.stem in DRAWN else None
+    usual = "sound" if "sound" in file.stem else "picture"
+    return (DRAWN.get(file.stem, usual), NEEDS) if file.parent == root else None
 
 
 def _latest(file: Path) -> Path | None:

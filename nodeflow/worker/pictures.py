@@ -93,7 +93,8 @@ def _colours(data: Tensor, space: str) -> Tensor:
     return _components(data[0])[None]
 
 
-COMPONENTS = "principal components"
+COMPONENTS = "principal components of the latent"
+"""Told on the picture: no colours are fitted to this space."""
 
 
 def _components(x: Tensor) -> Tensor:

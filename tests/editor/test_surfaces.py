@@ -210,7 +210,39 @@ def test_a_latent_of_an_unknown_space_shows_its_components_and_says_so():
     assert shown.shape == (3, 16, 16) and (shown[0].diff(dim=1) > 0).all() and (shown[1].diff(dim=0) > 0).all()
     assert (shown[0].std(0) < 1e-5).all()
     space = LatentSpace("of nobody", channels=16, factor=8)
-    assert preview(Latent(data[None], space)).note == COMPONENTS
+    assert preview(Latent(data[None], space)).note == COMPONENTS == "principal components of the latent"
+    for known in ("sdxl", "sd3", "flux"):
+        assert preview(Latent(data[None, : 4 if known == "sdxl" else 16], LatentSpace(known, 16, 8))).note == COMPONENTS
+    assert preview(Latent(data[None, :4], LatentSpace("sd1", 4, 8))).note == ""
+
+
+def test_a_picture_of_components_is_labelled_on_the_node(window, opened, qtbot):
+    import numpy as np
+    from PySide6.QtCore import QRectF
+    from PySide6.QtGui import QImage, QPainter
+
+    from nodeflow.editor.canvas.tips import _tip
+    from nodeflow.media.images import encode
+    from nodeflow.worker.messages import Picture
+
+    space = window.current
+    node, mark = space.canvas.nodes["denoise"], space.marks.of("denoise")
+    data = encode(np.full((8, 8, 3), 90, np.uint8))
+
+    def corner(note: str) -> QImage:
+        """What is painted at the lower left of its picture."""
+        mark.picture = Picture(data, 8, 8, note=note)
+        node.show_mark()
+        rect = node.mapRectToScene(node.picture_rect)
+        shown = QImage(200, 30, QImage.Format.Format_RGB32)
+        painter = QPainter(shown)
+        space.canvas.scene().render(painter, QRectF(shown.rect()), QRectF(rect.left(), rect.bottom() - 30, 200, 30))
+        painter.end()
+        return shown
+
+    assert corner("") != corner("principal components of the latent")
+    tip = _tip(space.canvas, node, node.picture_rect.center())
+    assert "Principal components" in tip and "decoder" in tip
 
 
 def test_a_node_inside_is_found_and_gone_to(window, opened, hands: Hands, qtbot):

@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     from .node import FlowNode
 
 
+NOT_COLOURS = (
+    "The three directions in which the channels of the latent vary most, as red, green and blue. What colours its"
+    " channels stand for is not known for this latent space; the decoder shows them."
+)
+
+
 def tip_at(canvas: Canvas, event: Any) -> None:
     """Show the tooltip of what is under the mouse, or none."""
     at = canvas.mapToScene(event.pos())
@@ -36,7 +42,9 @@ def _tip(canvas: Canvas, node: FlowNode, place: Any) -> str:
     if field := node.field_at(place):
         doc = ports.inputs[field.name].doc if ports and field.name in ports.inputs else ""
         return _lines(field.name, doc, faults.get(f"{node.where}.{field.name}", ""))
-    spec = canvas.document.spec(name)
+    spec, picture = canvas.document.spec(name), node.mark.picture
+    if picture is not None and picture.note and node.picture_rect.contains(place):
+        return _lines(picture.note[:1].upper() + picture.note[1:], NOT_COLOURS)
     if place.y() > HEADER and not node.mark.problems:
         return ""
     about = spec.doc if spec else f"No pack has a node type {node.face.title!r}; it is kept as it is."
