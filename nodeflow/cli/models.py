@@ -75,13 +75,23 @@ def lock(
     echo(f"{path}: {len(made['models'])} models, {files} files")
 
 
-def _got(repo: str, variant: str) -> str:
-    """Fetch a model, with the Hub's own progress bars; what is here already is checked, not loaded again."""
+def _got(name: str, variant: str) -> str:
+    """Fetch a model, with the Hub's own progress bars; what is here already is compared, not loaded again."""
+    from ..diffusion.checkpoints.headers import read_header
+    from ..diffusion.checkpoints.hub import get
+    from ..diffusion.checkpoints.layout import INDEX
+    from ..diffusion.checkpoints.marks import recognise
     from ..models import open_model
 
-    parts = open_model(repo, variant=variant)
-    assert parts is not None
-    return f"{parts.folder}: a model of the family {parts.family}, complete"
+    path, count = get(name, variant)
+    if path.is_file():
+        what = recognise(read_header(path)).words if path.suffix in (".safetensors", ".gguf") else "a file"
+    elif (path / INDEX).is_file():
+        parts = open_model(str(path), variant=variant)
+        what = f"a model of the family {parts.family if parts else ''}"
+    else:
+        what = "a network alone"
+    return f"{path}: {what}, complete; {count} file{'s' * (count != 1)} verified by the Hub's hashes"
 
 
 def _converted(file: str, force: bool) -> str:

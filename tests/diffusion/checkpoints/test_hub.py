@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from types import SimpleNamespace
 
 import huggingface_hub
 import pytest
@@ -77,6 +76,11 @@ def test_the_oldest_layout_is_wanted_from_the_root():
     assert hub.wanted(names) == sorted(names[:3])
 
 
+def test_files_by_themselves_are_named():
+    with pytest.raises(NodeflowError, match=r"NF404 .*get one with nodeflow models get org/xl/sd_xl.safetensors"):
+        hub.wanted(["README.md", "sd_xl.safetensors"], repo="org/xl")
+
+
 def test_pickles_are_never_wanted():
     with pytest.raises(NodeflowError, match="NF405"):
         hub.wanted(["config.json", "diffusion_pytorch_model.bin", "model.ckpt"])
@@ -121,28 +125,6 @@ def test_offline_says_which_files_lack(cache):
 def test_corrupt_files_in_the_cache_are_not_called_missing(cache):
     (cache / "unet" / "config.json").write_text("{")
     assert fault("org/name").code == "NF402"
-
-
-def test_what_lacks_is_fetched_at_one_commit(cache, tiny, monkeypatch):
-    (cache / "vae" / "diffusion_pytorch_model.safetensors").unlink()
-    asked = {}
-    local = huggingface_hub.snapshot_download
-
-    def download(repo, local_files_only=False, **options):
-        if local_files_only:
-            return local(repo, local_files_only=True)
-        asked.update(options)
-        shutil.copytree(tiny("text_to_image"), cache, dirs_exist_ok=True)
-        return str(cache)
-
-    names = [
-        str(path.relative_to(tiny("text_to_image"))) for path in tiny("text_to_image").rglob("*") if path.is_file()
-    ]
-    info = SimpleNamespace(sha="f" * 40, siblings=[SimpleNamespace(rfilename=name) for name in names])
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
-    monkeypatch.setattr(huggingface_hub.HfApi, "model_info", lambda *_, **__: info)
-    assert open_model("org/name").folder == cache
-    assert asked["revision"] == "f" * 40 and "vae/diffusion_pytorch_model.safetensors" in asked["allow_patterns"]
 
 
 @pytest.mark.parametrize(
