@@ -51,6 +51,21 @@ def unet(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> State:
     return {place(name): tensor for name, tensor in state.items()}
 
 
+def controlnet(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> State:
+    """ControlNet's copy of LDM's way down, with the layers that lead in and out of it."""
+    last = 4 * len(config["conditioning_embedding_out_channels"]) - 2
+
+    def place(name: str) -> str:
+        if match := re.match(r"controlnet_cond_embedding\.(conv_in|conv_out|blocks\.(\d+))\.(.*)", name):
+            number = {"conv_in": 0, "conv_out": last}.get(match[1], 2 * int(match[2] or 0) + 2)
+            return f"input_hint_block.{number}.{match[3]}"
+        name = re.sub(r"controlnet_down_blocks\.(\d+)\.", r"zero_convs.\1.0.", name)
+        return name.replace("controlnet_mid_block.", "middle_block_out.0.")
+
+    led = {place(name): tensor for name, tensor in state.items() if name.startswith("controlnet_")}
+    return led | unet({name: tensor for name, tensor in state.items() if not name.startswith("controlnet_")}, config)
+
+
 def autoencoder(state: Mapping[str, Tensor], config: Mapping[str, Any]) -> State:
     """LDM's encoder and decoder, whose attention is 1×1 convolutions."""
     levels = len(config["block_out_channels"])
