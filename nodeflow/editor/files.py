@@ -223,9 +223,15 @@ class Files:
         for found in left_behind()[:1]:
             self.window.notice.ask(
                 f"Unsaved changes of {found.title} were left behind by a window that ended.",
-                Recover=functools.partial(self._recover, found),
-                Discard=found.discard,
+                Recover=functools.partial(self._answer_recover, found, self._recover),
+                Discard=functools.partial(self._answer_recover, found, Found.discard),
             )
+
+    def _answer_recover(self, found: Found, act: Callable[[Found], object]) -> None:
+        """Do it, and ask for the next one."""
+        act(found)
+        if not self.window.notice.isVisible():
+            self.recover()
 
     def _recover(self, found: Found) -> None:
         try:

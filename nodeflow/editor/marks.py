@@ -62,6 +62,12 @@ class Mark:
         return self.seconds * self.coming / self.steps
 
     @property
+    def stale(self) -> bool:
+        """Is what it shows of a graph that is another now?"""
+        known = self.seconds is not None or self.picture is not None or bool(self.sounds or self.curve)
+        return self.plan in ("run", "unknown") and self.state != "running" and known
+
+    @property
     def words(self) -> str:
         """What the header says."""
         if self.state == "running":
@@ -82,7 +88,7 @@ class Mark:
             "lazy": "Runs if asked",
             "muted": "Does not run",
         }
-        if plan := plans.get(self.plan, ""):
+        if plan := "Out of date, will run" if self.stale else plans.get(self.plan, ""):
             lines.append(f"{plan}: {self.reason}" if self.reason and self.plan != "cached" else plan)
         if self.seconds is not None:
             lines.append(f"Last run: {_time(self.seconds)}")
@@ -204,6 +210,8 @@ class Marks:
         return {node}
 
 
+REASONS = 12
+"""Lines of a tooltip."""
 STATES = ("running", "failed", "skipped", "waiting", "done")
 """Of the nodes inside a subgraph, the state that comes first here is that of the whole."""
 PLANS = ("failed", "blocked", "run", "unknown", "lazy", "cached", "unneeded", "muted")
@@ -244,6 +252,14 @@ def _would_run(states: list[say.NodeState], marks: Marks) -> str:
     if not pending:
         return f"nothing to run, {len(states)} nodes cached"
     return f"{len(pending)} of {len(states)} nodes will run{_about([marks.of(state.node) for state in pending])}"
+
+
+def reasons(seen: say.Seen) -> str:
+    """Which nodes will run, and why, a line each, the first of them."""
+    lines = [f"{state.node}: {state.reason}" if state.reason else state.node
+             for state in seen.states if state.status in ("run", "unknown")]  # fmt: skip
+    more = len(lines) - REASONS
+    return "\n".join([*lines[:REASONS], *([f"and {more} more"] if more > 0 else [])])
 
 
 def _about(pending: list[Mark]) -> str:

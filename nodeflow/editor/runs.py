@@ -22,7 +22,7 @@ from ..worker.client import Heard, Printed
 from .estimating import steps_for
 from .log import NODE, WORKER
 from .made import Made
-from .marks import Marks, left, summary
+from .marks import Marks, left, reasons, summary
 from .timeline import Timeline
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ class Runs(QObject):
         self.enqueued: set[str] = set()
         """Jobs that were put behind others."""
         self.problems: list[say.Fault] = []
-        self.summary = ""
+        self.summary = self.reasons = ""
         self._ran: Graph | None = None
         """The graph that runs, once it is asked what it says."""
         self._failed: list[say.Fault] = []
@@ -285,7 +285,7 @@ class Runs(QObject):
         for name, mark in self.marks.nodes.items():
             mark.coming = steps_for(self.document.root, self.document.library.base, name) if mark.steps else 0
         self.problems = list(dict.fromkeys([*seen.faults, *self._failed]))
-        self.summary = summary(seen, self.marks)
+        self.summary, self.reasons = summary(seen, self.marks), reasons(seen)
         self.problems_changed.emit(self.problems)
         self.summary_changed.emit(self.summary)
         return touched

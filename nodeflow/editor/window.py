@@ -230,6 +230,7 @@ class Window(Shell):
             style.unpolish(self.run_button)
             style.polish(self.run_button)
         self.summary.setText("" if space is None else space.runs.progress if running else space.runs.summary)
+        self.summary.setToolTip(space.runs.reasons if space is not None and not running else "")
         self.actions_["live"].setChecked(space is not None and space.runs.live)
         graph = space.document.graph if space else None
         colors = {name: node.type.partition("/")[0] for name, node in graph.nodes.items()} if graph else {}

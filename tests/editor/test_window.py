@@ -50,7 +50,9 @@ def test_a_picture_is_painted_and_a_late_change_runs_late_nodes_only(window, ope
     assert space.document.value("denoise", "guidance") == 3.5
     hands.settle()
     assert space.runs.summary.startswith("2 of 7 nodes will run")
-    assert "guidance 2.0 → 3.5" in space.marks.of("denoise").tip
+    assert "Out of date, will run: guidance 2.0 → 3.5" in space.marks.of("denoise").tip
+    assert "denoise: guidance 2.0 → 3.5" in window.summary.toolTip() and "about" in space.runs.summary
+    assert space.marks.of("decode").stale and not space.marks.of("load").stale
     hands.run()
     states = {name: space.marks.of(name) for name in space.document.graph.nodes}
     assert {name for name, mark in states.items() if mark.began > states["denoise"].began - 0.001} >= {
@@ -421,3 +423,78 @@ def test_a_seed_says_what_becomes_of_it_and_menus_offer_what_applies(window, ope
     hands.do("undo")
     hands.do("undo")
     assert space.canvas.nodes["denoise"].face.field("seed").text == "0"
+
+
+def test_a_colour_and_a_path_are_chosen_on_the_node(window, opened, hands: Hands, tmp_path):
+    from PySide6.QtGui import QColor
+    from PySide6.QtWidgets import QColorDialog, QFileDialog
+
+    space = window.current
+    mask = space.document.add("mask/from-color", (0, 900))
+    picture = space.document.add("image/load", (400, 900))
+    space.canvas.show_node(mask)
+    hands.click(hands.field(mask, "color"))
+    dialog = window.findChild(QColorDialog)
+    dialog.colorSelected.emit(QColor("#12ab34"))
+    dialog.close()
+    assert space.document.value(mask, "color") == "#12ab34"
+    space.canvas.show_node(picture)
+    hands.click(hands.field(picture, "path"))
+    chooser = window.findChild(QFileDialog)
+    assert any("*.png" in each for each in chooser.nameFilters())
+    chooser.fileSelected.emit(str(tmp_path / "x.png"))
+    chooser.close()
+    assert space.document.value(picture, "path") == str(tmp_path / "x.png")
+    hands.do("undo")
+    hands.do("undo")
+    assert space.document.value(mask, "color") != "#12ab34" and not space.document.value(picture, "path")
+
+
+def test_all_that_was_left_behind_is_offered_one_after_the_other(window, qtbot, monkeypatch, tmp_path):
+    import msgspec
+
+    from nodeflow import content
+    from nodeflow.editor.journal import Entry
+
+    folder = content.user_folder("unsaved")
+    for file in folder.glob("*.json"):
+        file.unlink()
+    folder.mkdir(parents=True, exist_ok=True)
+    text = (GRAPHS / "unconditional.json").read_text()
+    for name in "ab":
+        gone = Entry(text, str(tmp_path / f"{name}.json"), 2**22 + 1, 1.0)
+        (folder / f"{name}.json").write_bytes(msgspec.json.encode(gone))
+    window.files.recover()
+    window.notice.buttons["Recover"].click()
+    assert len(window.spaces) == 1 and "left behind" in window.notice.text.text()
+    window.notice.buttons["Discard"].click()
+    assert len(window.spaces) == 1 and not window.notice.isVisible()
+    assert [each.name for each in folder.glob("?.json")] == []
+
+
+def test_wires_are_cut_nodes_fold_and_the_map_leads(window, opened, hands: Hands, qtbot):
+    from PySide6.QtCore import QPointF, Qt
+    from PySide6.QtTest import QTest
+
+    document, canvas = window.current.document, window.current.canvas
+    before, count = document.text, len(canvas.wires)
+    ends = [hands.port(*each) for each in (("positive", "out", "conditioning"), ("denoise", "in", "positive"))]
+    middle = (ends[0] + ends[1]) / 2
+    held = Qt.KeyboardModifier.AltModifier | Qt.KeyboardModifier.ShiftModifier
+    hands.drag(middle + QPointF(-30, -60), middle + QPointF(30, 60), held=held)
+    assert "positive" not in document.graph.nodes["denoise"].wires and len(canvas.wires) < count
+    hands.do("undo")
+    assert document.text == before and len(canvas.wires) == count
+    head = canvas.nodes["denoise"].pos() + QPointF(100, 12)
+    QTest.mouseDClick(canvas.viewport(), Qt.MouseButton.LeftButton, pos=hands.point(head))
+    assert canvas.nodes["denoise"].face.collapsed and document.undo() == "Collapse"
+    hands.do("zoom_100")
+    assert canvas.zoom == pytest.approx(1.0) and canvas.map.isVisible()
+    canvas.select(["decode"])
+    hands.do("fit_selected")
+    assert canvas.visible().contains(canvas.nodes["decode"].pos())
+    small = canvas.map
+    QTest.mouseClick(small, Qt.MouseButton.LeftButton, pos=small.rect().center())
+    assert canvas.visible().contains(canvas.whole().center())
+    hands.do("fit_all")
+    assert canvas.visible().contains(canvas.whole()) and not small.isVisible()

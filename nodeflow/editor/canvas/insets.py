@@ -13,6 +13,8 @@ from ..waves import length, paint_button, paint_wave
 if TYPE_CHECKING:
     from .node import FlowNode
 
+STALE = 0.5
+"""How strongly a picture is painted that is of a graph as it was."""
 NO_PEN, CENTER = Qt.PenStyle.NoPen, Qt.AlignmentFlag.AlignCenter
 
 
@@ -27,6 +29,8 @@ def paint_picture(painter: QPainter, node: FlowNode) -> None:
     size = image.size().scaled(rect.size().toSize(), Qt.AspectRatioMode.KeepAspectRatio)
     place = QRectF(0, 0, size.width(), size.height())
     place.moveCenter(rect.center())
+    if node.mark.stale:
+        painter.setOpacity(STALE * painter.opacity())
     painter.drawImage(place, image)
     painter.restore()
     if node.mark.picture is not None and node.mark.picture.note:

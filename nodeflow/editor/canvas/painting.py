@@ -166,7 +166,7 @@ def _header(painter: QPainter, node: FlowNode) -> None:
 
 
 def _state(painter: QPainter, node: FlowNode) -> float:
-    """A sign at the right of the header: failed, running, cached, will run; returns the room it took."""
+    """A sign at the right of the header: failed, running, cached, will run, stale; returns the room it took."""
     mark = node.mark
     middle = QPointF(WIDTH - 15, HEADER / 2)
     painter.setPen(NO_PEN)
@@ -189,8 +189,11 @@ def _state(painter: QPainter, node: FlowNode) -> float:
         painter.setBrush(theme.color(theme.ON_HEADER))
         painter.drawPolygon(QPolygonF([middle + QPointF(-4, -5), middle + QPointF(5, 0), middle + QPointF(-4, 5)]))
     elif mark.plan in ("run", "unknown"):
-        painter.setBrush(theme.color(theme.PENDING))
+        pen = QPen(theme.color(theme.PENDING), 1.8)
+        painter.setPen(pen if mark.stale else NO_PEN)
+        painter.setBrush(NO_BRUSH if mark.stale else theme.color(theme.PENDING))
         painter.drawEllipse(middle, 4, 4)
+        painter.setPen(NO_PEN)
     elif mark.plan == "cached":
         pen = QPen(theme.color(theme.ON_HEADER, 0.85), 1.8)
         pen.setCapStyle(Qt.PenCapStyle.RoundCap)
