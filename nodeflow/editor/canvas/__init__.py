@@ -2,7 +2,7 @@
 
     viewer    NodeGraphQt's view with a camera, background and modifiers of our own
     node      a node: one item, its ports and fields painted and hit by maths
-    painting  how a face is painted; insets: the picture or curve in it
+    painting  how a face is painted; insets: the picture or curve in it; pictures: nodes as pixels
     wire      wires, and the one that follows the mouse
     frame     frames around nodes; minimap: the whole graph in the corner
     gestures  drags: a wire, a number

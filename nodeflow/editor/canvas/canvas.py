@@ -146,7 +146,8 @@ class Canvas(Projection):
             return
         if not event.buttons():
             self._hover(at)
-        super().mouseMoveEvent(event)
+        with self.together():
+            super().mouseMoveEvent(event)
 
     @guarded
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QPoint, QPointF, QRectF, Qt, Signal
+from PySide6.QtCore import QPoint, QPointF, QRectF, Qt, QTimer, Signal
 from PySide6.QtGui import QCursor, QPainter, QResizeEvent
 
 from .. import theme
@@ -15,6 +16,7 @@ from ..levels import SIDES
 from .frame import FlowFrame
 from .node import FlowNode
 from .notes import FlowNote
+from .pictures import Pictures
 from .viewer import FlowViewer
 from .wire import FlowWire, LiveWire
 
@@ -39,13 +41,17 @@ class Items(FlowViewer):
         self.nodes: dict[str, FlowNode] = {}
         self.frames: dict[str, FlowFrame] = {}
         self.wires: dict[Key, FlowWire] = {}
+        self.pictures = Pictures()
         self.live = LiveWire()
         self.live.setVisible(False)
         self.scene().addItem(self.live)
         self.untouched = True
         """Has nobody moved the camera yet?"""
+        self._settle = QTimer(self, singleShot=True, interval=0)
+        self._settle.timeout.connect(self._catch_up)
         self.moves = 0
         """Counts whatever changes where nodes are, or how large."""
+        self._late: dict[FlowWire, None] | None = None
         self._bodies: tuple[int, QRectF] = (-1, QRectF())
         self.scene().selectionChanged.connect(self.selection_changed)
 
@@ -93,6 +99,27 @@ class Items(FlowViewer):
         if scene.selectedItems() != before:
             scene.selectionChanged.emit()
 
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """While many nodes move; a wire follows once, when all are where they belong."""
+        if self._late is not None:
+            yield
+            return
+        late = self._late = dict[FlowWire, None]()
+        try:
+            yield
+        finally:
+            self._late = None
+            self.bring(late)
+
+    def bring(self, wires: Iterable[FlowWire]) -> None:
+        """Bring wires to where their nodes are now."""
+        if self._late is not None:
+            self._late.update(dict.fromkeys(wires))
+            return
+        for wire in wires:
+            wire.follow()
+
     def spread(self) -> None:
         """A node is somewhere else, or has another size."""
         self.moves += 1
@@ -115,6 +142,25 @@ class Items(FlowViewer):
     def pan(self, way: QPointF) -> None:
         """Move the view."""
         self._set_viewer_pan(way.x(), way.y())
+
+    @guarded
+    def drawBackground(self, painter: QPainter, rect: QRectF) -> None:
+        """The first thing of a frame."""
+        self.pictures.ratio = self.devicePixelRatioF()
+        super().drawBackground(painter, rect)
+
+    def _soften(self) -> None:
+        super()._soften()
+        self.pictures.moving = True
+
+    def _sharpen(self) -> None:
+        """The camera rests: a few nodes a frame are painted for the zoom it has now."""
+        super()._sharpen()
+        self._catch_up()
+
+    def _catch_up(self) -> None:
+        if not self._sharp.isActive() and self.pictures.catch_up():
+            self._settle.start()
 
     @guarded
     def drawForeground(self, painter: QPainter, rect: QRectF) -> None:

@@ -86,11 +86,18 @@ class Minimap(QWidget):
         painter.setBrush(theme.color(theme.PANEL, 0.92))
         painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), 8, 8)
         self._onto(painter, scale, center)
+        bodies: dict[str, list[QRectF]] = {}
         for item in self.canvas.nodes.values():
-            body = item.body.translated(item.pos())
-            painter.fillRect(body, theme.color(theme.BODY_EDGE))
-            head = QRectF(body.left(), body.top(), body.width(), max(HEADER * 2, 3 / scale))
-            painter.fillRect(head, theme.category_color(item.face.category))
+            left, top, right, bottom = item.sides
+            bodies.setdefault(item.face.category, []).append(QRectF(left, top, right - left, bottom - top))
+        painter.setPen(Qt.PenStyle.NoPen)
+        for category, rects in bodies.items():
+            painter.setBrush(theme.color(theme.BODY_EDGE))
+            painter.drawRects(rects)
+            for rect in rects:
+                rect.setHeight(max(HEADER * 2, 3 / scale))
+            painter.setBrush(theme.category_color(category))
+            painter.drawRects(rects)
         painter.end()
         return made
 

@@ -12,12 +12,11 @@ from PySide6.QtWidgets import QGraphicsItem
 from ..faces import EDGE, PLOT, WIDTH, Face, Field, PortSpot
 from ..guard import guarded
 from ..marks import Mark
-from . import painting
 from .insets import BUTTON, button_spot, wave_rect
+from .painting import paint_far
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from .items import Items
     from .wire import FlowWire
 
 MARGIN = 14.0
@@ -54,7 +53,7 @@ class FlowNode(AbstractNodeItem):
         face: What it shows.
         mark: What is known of its run.
         where: What it is called in runs.
-        spread: Called when it is somewhere else or has another size.
+        home: Where it is; told when it is somewhere else or has another size.
     """
 
     snap = False
@@ -72,12 +71,11 @@ class FlowNode(AbstractNodeItem):
     setSelected = QGraphicsItem.setSelected  # noqa: N815
     selected = property(QGraphicsItem.isSelected, QGraphicsItem.setSelected)
 
-    def __init__(self, face: Face, mark: Mark, where: str, spread: Callable[[], None]) -> None:
+    def __init__(self, face: Face, mark: Mark, where: str, home: Items) -> None:
         QGraphicsItem.__init__(self)
-        self.face, self.mark, self.where, self.spread = face, mark, where, spread
+        self.face, self.mark, self.where, self.home = face, mark, where, home
         self.wires: list[FlowWire] = []
         self.setFlags(FLAGS)
-        self.setCacheMode(QGraphicsItem.CacheMode.DeviceCoordinateCache)
         self._measure()
 
     @property
@@ -95,6 +93,7 @@ class FlowNode(AbstractNodeItem):
     def _measure(self) -> None:
         """The rectangles, made once for many paints."""
         self.prepareGeometryChange()
+        self.home.pictures.forget(self)
         height = self.face.height
         self.picture_rect = self.plot_rect = self.sound_rect = NOWHERE
         if self.face.plots:
@@ -115,7 +114,7 @@ class FlowNode(AbstractNodeItem):
         """It is there now, or has another size."""
         x, y = at.x(), at.y()
         self.sides = (x, y, x + self.body.width(), y + self.body.height())
-        self.spread()
+        self.home.spread()
 
     def boundingRect(self) -> QRectF:
         return self._bounds
@@ -200,9 +199,9 @@ class FlowNode(AbstractNodeItem):
             return QPointF(round(value.x() / SNAP) * SNAP, round(value.y() / SNAP) * SNAP)
         if change is MOVED:
             self._settle(value)
-            for wire in self.wires:
-                wire.follow()
+            self.home.bring(self.wires)
         elif change is CHOSEN:
+            self.home.pictures.forget(self)
             for wire in self.wires:
                 wire.dress()
         return value
@@ -214,13 +213,15 @@ class FlowNode(AbstractNodeItem):
 
     @guarded
     def paint(self, painter: QPainter, option: Any, widget: Any = None) -> None:
-        zoom = option.levelOfDetailFromTransform(painter.worldTransform())
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing, zoom > DETAIL)
-        if zoom < DETAIL:
-            painting.paint_far(painter, self)
+        if painter.worldTransform().m11() < DETAIL:
+            paint_far(painter, self)
         else:
-            painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, True)
-            painting.paint_near(painter, self)
+            self.home.pictures.draw(painter, self)
+
+    def update(self) -> None:
+        """It looks otherwise now."""
+        self.home.pictures.forget(self)
+        super().update()
 
     def set_lit(self, lit: frozenset[tuple[str, str]] | None) -> None:
         """Light up the ports that may take the dragged wire."""

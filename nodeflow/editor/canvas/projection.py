@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QRectF
-from PySide6.QtGui import QPixmapCache
 
 from ...graph.graph import split
 from ..clipping import Spot
@@ -34,8 +33,6 @@ from .wire import FlowWire
 if TYPE_CHECKING:
     from ..document import Document
 
-CACHE_KB = 128 * 1024
-"""Painted nodes that are kept, in kilobytes at a device pixel ratio of 1."""
 APART = 110.0
 """Between the nodes and the panels of a subgraph."""
 
@@ -63,7 +60,6 @@ class Projection(Items):
         self._cameras: dict[tuple[str, ...], QRectF | None] = {}
         self.crumbs = Crumbs(self)
         self.setAccessibleName("Graph")
-        QPixmapCache.setCacheLimit(int(CACHE_KB * self.devicePixelRatioF() ** 2))
         document.listeners.append(self.sync)
         self.sync()
 
@@ -79,9 +75,10 @@ class Projection(Items):
             self._drop(name)
         for name in news.faces:
             self._show_face(name)
-        self._place(news)
-        for panel in self.document.panels():
-            self._show_panel(panel)
+        with self.together():
+            self._place(news)
+            for panel in self.document.panels():
+                self._show_panel(panel)
         self._show_frames(news.views)
         for key in news.wired:
             self._wire(key)
@@ -127,7 +124,7 @@ class Projection(Items):
         made, item = face(self.document, name, self._following.used(name)), self.nodes.get(name)
         if item is None:
             where = self.document.where(name)
-            item = self.nodes[name] = FlowNode(made, self.marks.of(where), where, self.spread)
+            item = self.nodes[name] = FlowNode(made, self.marks.of(where), where, self)
             item.show_mark()
             self.scene().addItem(item)
         elif item.face != made:
@@ -187,6 +184,7 @@ class Projection(Items):
         if self._hot is item:
             self._hot = None
         self.scene().removeItem(item)
+        self.pictures.forget(item)
         self.spread()
 
     def _wire(self, key: Key) -> None:
