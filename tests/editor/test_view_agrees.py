@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from nodeflow.editor.clipping import spot
 from nodeflow.editor.document import Document
 from nodeflow.editor.faces import face
+from nodeflow.editor.levels import SIDES
 from nodeflow.editor.marks import Marks
 from nodeflow.graph import Graph, loads
 from nodeflow.graph.edits import Batch, Place, RemoveNode
@@ -53,7 +54,7 @@ class Viewed(RuleBasedStateMachine):
     @precondition(lambda self: len(self.document.graph.nodes) > 1)
     @rule(data=st.data())
     def wire(self, data: st.DataObject) -> None:
-        ports = {name: self.document.ports(name) for name in self.document.graph.nodes}
+        ports = {name: self.document.ports(name) for name in (*self.document.graph.nodes, *self.document.panels())}
         known = {name: each for name, each in ports.items() if each}
         outs = [f"{name}.{port}" for name, each in known.items() for port in each.outputs]
         ins = [f"{name}.{port}" for name, each in known.items() for port in each.inputs]
@@ -69,6 +70,47 @@ class Viewed(RuleBasedStateMachine):
         wire = data.draw(st.sampled_from(list(self.document.graph.wires())))
         self.document.disconnect(f"{wire.target}.{wire.input}")
 
+    @precondition(lambda self: self.document.crossing())
+    @rule(data=st.data())
+    def unwire_a_panel(self, data: st.DataObject) -> None:
+        source, target = data.draw(st.sampled_from(self.document.crossing()))
+        self.document.disconnect(target, source)
+
+    @precondition(lambda self: self.document.graph.nodes)
+    @rule(data=st.data(), many=st.integers(1, 4))
+    def group(self, data: st.DataObject, many: int) -> None:
+        self.document.group({self._name(data) for _ in range(many)})
+
+    @precondition(lambda self: self._groups())
+    @rule(data=st.data(), what=st.sampled_from(("enter", "ungroup", "make_own", "promote")))
+    def go_on_with_a_group(self, data: st.DataObject, what: str) -> None:
+        name = data.draw(st.sampled_from(self._groups()))
+        ports = self.document.ports(name)
+        if what == "enter":
+            self.document.enter(name)
+        elif what == "ungroup":
+            self.document.ungroup([name])
+        elif what == "make_own":
+            self.document.make_own(name)
+        elif ports and ports.inputs:
+            self.document.promote("inputs", f"{name}.{data.draw(st.sampled_from(list(ports.inputs)))}")
+
+    @precondition(lambda self: self.document.inside)
+    @rule(data=st.data())
+    def leave(self, data: st.DataObject) -> None:
+        self.document.leave(data.draw(st.integers(0, len(self.document.inside) - 1)))
+
+    @precondition(lambda self: list(self.document.graph.wires()))
+    @rule(data=st.data())
+    def put_a_dot(self, data: st.DataObject) -> None:
+        wires = [wire for wire in self.document.graph.wires() if wire.source in self.document.graph.nodes]
+        if wires:
+            wire = data.draw(st.sampled_from(wires))
+            self.document.put_dot(f"{wire.source}.{wire.output}", f"{wire.target}.{wire.input}", (7, 7))
+
+    def _groups(self) -> list[str]:
+        return [name for name in self.document.graph.nodes if self.document.is_subgraph(name)]
+
     @precondition(lambda self: self.document.graph.nodes)
     @rule(data=st.data(), merge=st.booleans())
     def set_value(self, data: st.DataObject, merge: bool) -> None:
@@ -83,7 +125,7 @@ class Viewed(RuleBasedStateMachine):
                 self.document.set_value(name, port, VALUES[port], merge=merge)
 
     @precondition(lambda self: self.document.graph.nodes)
-    @rule(data=st.data(), what=st.integers(0, 6))
+    @rule(data=st.data(), what=st.integers(0, 7))
     def change(self, data: st.DataObject, what: int) -> None:
         name = self._name(data)
         match what:
@@ -103,6 +145,8 @@ class Viewed(RuleBasedStateMachine):
                 view = self.document.graph.view.get(name)
                 folded = isinstance(view, dict) and view.get("collapsed")
                 self.document.show(name, "Collapse", collapsed=None if folded else True)
+            case 7:
+                self.document.mute([name, self._name(data)])
 
     @precondition(lambda self: self.document.graph.nodes)
     @rule(data=st.data())
@@ -143,6 +187,18 @@ class Viewed(RuleBasedStateMachine):
             self.document.redo()
 
     @invariant()
+    def the_view_is_as_one_that_is_made_now(self) -> None:
+        """What was followed edit by edit is what a new canvas would show."""
+        from nodeflow.editor.canvas.canvas import Canvas
+
+        document = Document(self.document.root.copy(), self.library)
+        document.inside = self.document.inside
+        canvas = Canvas(document, Marks())
+        assert _seen(self.canvas) == _seen(canvas)
+        assert self.document.text == document.text
+        canvas.deleteLater()
+
+    @invariant()
     def the_view_shows_the_document(self) -> None:
         from nodeflow.editor.canvas.frame import FlowFrame, frames_of
         from nodeflow.editor.canvas.node import FlowNode
@@ -151,18 +207,23 @@ class Viewed(RuleBasedStateMachine):
         graph, canvas = self.document.graph, self.canvas
         on_scene = {kind: [item for item in canvas.scene().items() if type(item) is kind]
                     for kind in (FlowNode, FlowWire, FlowFrame)}  # fmt: skip
-        assert {item.name_: item for item in on_scene[FlowNode]} == canvas.nodes and set(canvas.nodes) == set(
-            graph.nodes
-        )
+        assert {item.name_: item for item in on_scene[FlowNode]} == canvas.nodes
+        assert set(canvas.nodes) == {*graph.nodes, *self.document.panels()}
         used: dict[str, set[str]] = {}
         for wire in graph.wires():
             used.setdefault(wire.source, set()).add(wire.output)
+        crossing = self.document.crossing()
+        for (start, output), (end, input) in ((split(source), split(target)) for source, target in crossing):
+            used.setdefault(start, set()).add(output)
+            used.setdefault(end, set()).add(input if end in SIDES else f"in {input}")
         for name, item in canvas.nodes.items():
             assert item.face == face(self.document, name, frozenset(used.get(name, ())))
+            if name in SIDES:
+                continue
             assert (item.x(), item.y()) == spot(graph.view.get(name)) or "at" not in (graph.view.get(name) or {})
         shown = Counter((*wire.ends,) for wire in on_scene[FlowWire])
         assert shown == Counter((f"{w.source}.{w.output}", f"{w.target}.{w.input}") for w in graph.wires()
-                                if w.source in graph.nodes)  # fmt: skip
+                                if w.source in graph.nodes) + Counter(crossing)  # fmt: skip
         for wire in on_scene[FlowWire]:
             assert canvas.nodes[split(wire.ends[0])[0]] is wire.source and wire in wire.source.wires
             if wire.isVisible():
@@ -173,6 +234,16 @@ class Viewed(RuleBasedStateMachine):
         assert set(canvas.frames) == set(frames_of(graph)) and len(on_scene[FlowFrame]) == len(canvas.frames)
         assert set(canvas.selected()) <= {*graph.nodes, *canvas.frames}
         assert loads(self.document.text) == graph
+
+
+def _seen(canvas) -> tuple:
+    """All that a canvas shows, as plain data."""
+    nodes = {name: (item.face, item.x(), item.y(), item.where) for name, item in canvas.nodes.items()}
+    wires = {
+        key: (wire.isVisible(), wire.isVisible() and wire.path(), wire.carries) for key, wire in canvas.wires.items()
+    }
+    frames = {key: (item.title, item.color, item.size, item.x(), item.y()) for key, item in canvas.frames.items()}
+    return canvas.inside, nodes, wires, frames, canvas.whole()
 
 
 def test_the_view_agrees_after_any_edits(qapp, library):
