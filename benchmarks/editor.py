@@ -256,7 +256,7 @@ def done(count: int, library: Library) -> None:
     band.addRect(canvas.whole().adjusted(-50, -50, 50, 50))
     times = iter(range(1, 10_000))
     spot = canvas.nodes["n5"].face.port("out", "value")
-    into = canvas.nodes["n5"].face.port("in", "a")
+    into = canvas.nodes[last].face.port("in", "c")
     steps: dict[str, Callable[[], object]] = {
         "set a value": lambda: document.set_value(last, "c", next(times)),
         "move a node": lambda: document.place({last: (next(times), 5)}),

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Fault, NodeflowError
-from ..graph import Graph, Node, check, dumps, save
+from ..graph import Graph, Node, check, save
 from ..graph.edits import (
     AddNode,
     Batch,
@@ -28,10 +28,11 @@ from ..graph.edits import (
 from ..graph.graph import split
 from ..graph.grouping import at_level
 from ..graph.history import History
-from ..graph.order import ordered, sources, upstream
+from ..graph.order import Feeding, downstream, ordered, upstream
 from ..graph.ports import fits
 from ..graph.subgraphs import reached, subgraph_named
 from ..graph.wiring import Wiring
+from ..graph.writing import Writer
 from .clipping import clipped, pasted
 from .dots import put_in, taken_out
 from .levels import SIDES
@@ -55,6 +56,7 @@ class Document(Structure):
     def __init__(self, graph: Graph, library: Library) -> None:
         super().__init__(graph, library)
         self.history = History(graph)
+        self._writer = Writer()
         self.listeners: list[Callable[[], object]] = []
 
     @property
@@ -69,7 +71,7 @@ class Document(Structure):
     @property
     def text(self) -> str:
         """The file's text as it would be saved now."""
-        return dumps(self.root)
+        return self._writer.text(self.root)
 
     def spec(self, name: str) -> NodeSpec | None:
         """The type of a node, or of a panel; None when no pack has it."""
@@ -287,26 +289,36 @@ class Document(Structure):
 
     def refusals(self, pairs: Iterable[tuple[str, str]]) -> list[str]:
         """Why each (source, target) may not be wired, as a clause; empty for those that may."""
-        wiring, feeding = self._wiring(), sources(self.graph)
-        above: dict[str, set[str]] = {}
-        found = []
+        pairs = list(pairs)
+        wiring, closing, found = self._wiring(), self._closing(pairs), []
         for source, target in pairs:
-            node, port = split(target)
-            start = split(source)[0]
-            if start not in above:
-                above[start] = upstream(feeding, [start]) if start in feeding else set()
+            (start, out), (node, port) = split(source), split(target)
             ports = self.ports(node)
             taken = ports.inputs.get(port) if ports else None
             lineage = wiring.lineage(source)
-            if node in above[start]:
+            if closing(start, node):
                 found.append("that would close a circle")
             elif start in SIDES and node in SIDES:
                 found.append("put a reroute between an input and an output")
             elif taken is None or taken.type.startswith("~") or fits(lineage, taken.type):
                 found.append("")
             else:
-                found.append(f"{split(source)[1]} is {lineage[0]}, {port} takes {taken.type}")
+                found.append(f"{out} is {lineage[0]}, {port} takes {taken.type}")
         return found
+
+    def _closing(self, pairs: list[tuple[str, str]]) -> Callable[[str, str], bool]:
+        """Would a wire from one node to another close a circle? For the nodes of these pairs.
+
+        Of the two ends, that of which there are fewer is looked around from: a wire is pulled out of one port.
+        """
+        graph = self.graph
+        starts = {name for source, _ in pairs if (name := split(source)[0]) in graph.nodes}
+        ends = {name for _, target in pairs if (name := split(target)[0]) in graph.nodes}
+        if len(starts) <= len(ends):
+            above = {name: upstream(Feeding(graph), [name]) for name in starts}
+            return lambda start, end: end in above.get(start, ())
+        below = {name: downstream(graph, [name]) for name in ends}
+        return lambda start, end: start in below.get(end, ())
 
     def could_take(self, kind: str, *, source: str = "", target: str = "") -> bool:
         """Could a new node of this type be wired to a "node.output", or from a "node.input"?"""
@@ -325,9 +337,12 @@ class Document(Structure):
         )
 
     def _wiring(self) -> Wiring:
+        """What outputs carry; only where a type is a variable is it looked for, along the wires that lead there."""
         known = {name: ports for name in (*self.graph.nodes, *self.panels()) if (ports := self.ports(name))}
-        wiring = Wiring(self.graph, known)
-        for _ in wiring.faults(ordered(sources(self.graph))):
+        wiring, graph = Wiring(self.graph, known), self.graph
+        open_ = {name for name in graph.nodes if name in known and known[name].variable}
+        feeding = Feeding(graph)
+        for _ in wiring.faults(ordered({name: [each for each in feeding[name] if each in open_] for name in open_})):
             pass
         return wiring
 

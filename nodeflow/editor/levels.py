@@ -89,7 +89,7 @@ class Levels:
     @property
     def graph(self) -> Graph:
         """The graph that is shown."""
-        return level_of(self.root, self.level)
+        return level_of(self.root, self.level) if self.inside else self.root
 
     def is_subgraph(self, name: str) -> bool:
         """Does a node stand for a subgraph?"""

@@ -8,7 +8,7 @@ Opening a file reads that file and nothing else: no code runs, nothing is fetche
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..errors import NodeflowError
@@ -74,8 +74,24 @@ def dumps(graph: Graph) -> str:
 
 
 def text_of(data: dict[str, Any]) -> str:
-    """The canonical text of a document."""
+    """The canonical text of a document; nodes and view may be texts of their entries in order, as of `node_text`."""
     return _level(data, "") + "\n"
+
+
+def node_text(name: str, data: dict[str, Any], indent: str) -> str:
+    """The entry of a node in the text of a document.
+
+    Args:
+        name: The node.
+        data: As of `node_data`.
+        indent: What its graph is indented by: nothing, or four spaces for a subgraph.
+    """
+    return _line(name, _node(data, indent + "  "))
+
+
+def entry_text(name: str, item: Any) -> str:
+    """An entry of a view, of inputs or of outputs in the text of a document."""
+    return _line(name, text(item))
 
 
 def _level(data: dict[str, Any], indent: str) -> str:
@@ -83,13 +99,13 @@ def _level(data: dict[str, Any], indent: str) -> str:
     fields, inside = [], indent + "  "
     for key, item in data.items():
         if key == "nodes":
-            item = _block((_line(name, _node(entry, inside)) for name, entry in sorted(item.items())), inside)
+            item = _block(_texts(item, lambda name, entry: node_text(name, entry, indent)), inside)
         elif key == "graphs":
             item = _block((_line(name, _level(each, inside + "  ")) for name, each in sorted(item.items())), inside)
         elif key in ("inputs", "outputs", "view"):
             if not item:
                 continue
-            item = _entries(item, inside)
+            item = _block(_texts(item, entry_text), inside)
         else:
             item = text(item)
         fields.append((_RANK.get(key, 4), key, item))
@@ -114,8 +130,12 @@ def _node(data: dict[str, Any], indent: str) -> str:
     return _block(fields, indent + "  ")
 
 
+def _texts(entries: dict[str, Any] | list[str], written: Callable[[str, Any], str]) -> Iterable[str]:
+    return entries if isinstance(entries, list) else (written(name, item) for name, item in sorted(entries.items()))
+
+
 def _entries(data: dict[str, Any], indent: str) -> str:
-    return _block((_line(key, text(item)) for key, item in sorted(data.items())), indent)
+    return _block(_texts(data, entry_text), indent)
 
 
 def _value(item: Any, indent: str) -> str:

@@ -62,7 +62,7 @@ def data_of(graph: Graph) -> dict[str, Any]:
     Raises:
         NodeflowError: NF103 to NF105 for what a file cannot hold.
     """
-    data: dict[str, Any] = {"nodeflow": _format_of(graph), **_level_data(graph)}
+    data: dict[str, Any] = {"nodeflow": format_of(graph), **_level_data(graph)}
     if graph.graphs:
         data["graphs"] = {name: subgraph_data(name, level) for name, level in graph.graphs.items()}
     return data
@@ -91,7 +91,7 @@ def _level_data(graph: Graph) -> dict[str, Any]:
     }
 
 
-def _format_of(graph: Graph) -> int:
+def format_of(graph: Graph) -> int:
     """The lowest format that says all of a graph."""
     levels = (graph, *graph.graphs.values())
     return 2 if graph.graphs or any(node.mute for level in levels for node in level.nodes.values()) else 1

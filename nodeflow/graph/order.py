@@ -16,11 +16,33 @@ Sources = Mapping[str, Sequence[str]]
 
 def sources(graph: Graph) -> dict[str, list[str]]:
     """The nodes that feed each node, in the order of its wires; dangling wires left out."""
+    return {name: _feeders(graph, name) for name in graph.nodes}
+
+
+class Feeding(dict[str, list[str]]):
+    """The same, each found when it is asked for: to walk a part of a large graph.
+
+    Args:
+        graph: The graph.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        super().__init__()
+        self._graph = graph
+
+    def __missing__(self, name: str) -> list[str]:
+        found = self[name] = _feeders(self._graph, name)
+        return found
+
+
+def _feeders(graph: Graph, name: str) -> list[str]:
     nodes = graph.nodes
-    return {
-        name: [each for each in dict.fromkeys(split(port)[0] for _, port in node.sources()) if each in nodes]
-        for name, node in nodes.items()
-    }
+    return [each for each in dict.fromkeys(split(port)[0] for _, port in nodes[name].sources()) if each in nodes]
+
+
+def downstream(graph: Graph, starts: Iterable[str]) -> set[str]:
+    """The nodes that need these nodes, themselves included."""
+    return upstream(_fed(sources(graph)), starts)
 
 
 def upstream(feeding: Sources, starts: Iterable[str]) -> set[str]:
@@ -38,10 +60,7 @@ def upstream(feeding: Sources, starts: Iterable[str]) -> set[str]:
 def ordered(feeding: Sources) -> list[str]:
     """Sources before what they feed; nodes on a circle, or fed by one, are left out."""
     missing = {name: len(feeders) for name, feeders in feeding.items()}
-    fed: dict[str, list[str]] = {name: [] for name in feeding}
-    for name, feeders in feeding.items():
-        for feeder in feeders:
-            fed[feeder].append(name)
+    fed = _fed(feeding)
     order = [name for name, count in missing.items() if count == 0]
     for name in order:
         for target in fed[name]:
@@ -49,6 +68,15 @@ def ordered(feeding: Sources) -> list[str]:
             if missing[target] == 0:
                 order.append(target)
     return order
+
+
+def _fed(feeding: Sources) -> dict[str, list[str]]:
+    """The nodes that each node feeds."""
+    fed: dict[str, list[str]] = {name: [] for name in feeding}
+    for name, feeders in feeding.items():
+        for feeder in feeders:
+            fed[feeder].append(name)
+    return fed
 
 
 def circles(feeding: Sources) -> list[list[str]]:

@@ -17,15 +17,16 @@ Lineage = tuple[str, ...]
 
 
 class Ports:
-    """The ports of a node type, by name."""
+    """The ports of a node type, by name; `variable` says that an output carries what arrives."""
 
-    __slots__ = ("inputs", "outputs", "required", "spec")
+    __slots__ = ("inputs", "outputs", "required", "spec", "variable")
 
     def __init__(self, spec: NodeSpec) -> None:
         self.spec = spec
         self.inputs: dict[str, Input] = {port.name: port for port in spec.inputs}
         self.outputs: dict[str, Output] = {port.name: port for port in spec.outputs}
         self.required = tuple(port for port in spec.inputs if port.required)
+        self.variable = any(port.type.startswith("~") for port in spec.outputs)
 
 
 def fits(lineage: Lineage, type: str) -> bool:

@@ -29,6 +29,7 @@ from nodeflow.graph.edits import (
     unexpose,
 )
 from nodeflow.graph.history import History
+from nodeflow.graph.writing import Writer
 
 letters = st.characters(exclude_categories=["Cs", "Cc"])
 texts = st.text(letters, max_size=8)
@@ -109,6 +110,21 @@ def test_undoing_any_edits_gives_the_same_graph_byte_for_byte(graph: Graph, sequ
         assert dumps(graph) == states[-1]
         graph.apply(graph.apply(again))
         assert dumps(graph) == states[-1], "an inverse has no inverse"
+
+
+@given(graphs, st.lists(batches, max_size=12))
+def test_a_writer_says_after_each_edit_what_the_file_would_hold(graph: Graph, sequence: list[Edit]) -> None:
+    writer = Writer()
+    for edit in (None, *sequence):
+        try:
+            undo = graph.apply(edit) if edit is not None else None
+        except NodeflowError:
+            continue
+        assert writer.text(graph) == dumps(graph)
+        if undo is not None:
+            redo = graph.apply(undo)
+            assert writer.text(graph) == dumps(graph)
+            graph.apply(redo)
 
 
 @given(graphs, st.lists(batches, max_size=8), st.randoms())
