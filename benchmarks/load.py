@@ -44,6 +44,8 @@ from nodeflow.diffusion.checkpoints.load import load_weights
 from nodeflow.diffusion.checkpoints.tokenizer import load_tokenizer
 import nodeflow.diffusion.models.unet2d_condition, nodeflow.diffusion.models.autoencoder_kl
 import nodeflow.diffusion.models.clip_text
+import gc
+gc.freeze()  # as an engine does
 imported = time.process_time(); reset(); base = peak()
 parts = open_model(folder)
 nets = [load_weights(part, device, dtype) for part in (parts.denoiser, parts.autoencoder, parts.text_encoder)]

@@ -42,9 +42,13 @@ class Engine:
         vram: Bytes of weights that may lie on the device at once. Idle networks give way; of one for which that is not
             enough, the blocks pass through the device one by one. 0 = four fifths of a CUDA card, no bound elsewhere;
             on the CPU, where weights lie in host memory anyway, only idle networks give way.
+        attention: What computes attention: "torch", or "xformers", "flash", "sage" where they are installed.
+        compile: Compile the repeated blocks of networks (`diffusion.compiling`); what the compiler makes stays in the
+            user's cache folder.
 
     Raises:
-        NodeflowError: NF411 or NF412 for a device or number format that is not there.
+        NodeflowError: NF411 or NF412 for a device or number format that is not there; NF416 for an attention that is
+            not, or without what compiling needs.
     """
 
     def __init__(
@@ -55,11 +59,19 @@ class Engine:
         device: str = "auto",
         dtype: str = "auto",
         vram: int = 0,
+        attention: str = "torch",
+        compile: bool = False,
     ) -> None:
         self.library = library or default_library()
         self.results = Cache(folder=content.cache_folder() / "results") if results is None else results
         self.device, self.dtype = resolve(device, dtype)
         self._vram = vram
+        self._attention, self._compile = attention, compile
+        if attention != "torch" or compile:
+            from .diffusion.compiling import require_kernels
+
+            require_kernels(attention, compile, self.device, self.dtype)
+            os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(content.cache_folder() / "compiled"))
 
     @cached_property
     def residency(self) -> Residency:
@@ -67,7 +79,7 @@ class Engine:
         from .diffusion.residency import Residency
 
         gc.freeze()  # torch's modules live as long as the process; walking them at each collection doubles load time
-        return Residency(self._budgets())
+        return Residency(self._budgets(), attention=self._attention, compile=self._compile)
 
     def bound(self, vram: int) -> None:
         """Another budget of weights on the device; what is over it and idle leaves at once."""
@@ -99,6 +111,7 @@ class Engine:
             save=saving.save,
             save_every=save_every,
             resume=resume,
+            kernels=(*(["compiled"] if self._compile else []), *([self._attention] * (self._attention != "torch"))),
         )
 
     def plan(

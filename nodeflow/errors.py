@@ -57,6 +57,7 @@ CODES: dict[str, str] = {
     "NF413": "the prompt cannot be parsed",
     "NF414": "tensors do not fit each other",
     "NF415": "a model is not the one that was locked",
+    "NF416": "an attention back-end or the compiler is not available",
     # 5xx: running
     "NF501": "a node failed",
     "NF502": "a node broke its promise about its outputs",

@@ -33,6 +33,8 @@ def run(
     vram: Annotated[
         str, Option("--vram", help="Weights on the device at once, as 6GB; what is larger passes through in blocks.")
     ] = "",
+    attention: Annotated[str, Option("--attention", help="torch; xformers, flash, sage where installed.")] = "torch",
+    compile: Annotated[bool, Option("--compile", help="Compile the networks' blocks: slow once, then faster.")] = False,
     as_json: Annotated[bool, Option("--json", help="Events as JSON lines on standard output.")] = False,
     quiet: Annotated[bool, Option("--quiet", "-q", help="No progress bars.")] = False,
     tell: Annotated[
@@ -63,7 +65,8 @@ def run(
     document = open_graph(graph)
     suffix = _suffix(format)
     results = Cache(folder=None) if fresh else None
-    engine = Engine(results=results, device=device, dtype=dtype, vram=read_bytes(vram) if vram else 0)
+    computing: dict[str, Any] = {"device": device, "dtype": dtype, "attention": attention, "compile": compile}
+    engine = Engine(results=results, vram=read_bytes(vram) if vram else 0, **computing)
     values = read_values(document, engine.library, settings or [], sweeps or [])
     if locked:
         _verify(document, graph, values)

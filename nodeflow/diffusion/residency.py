@@ -29,10 +29,13 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from nodeflow.errors import NodeflowError
 from nodeflow.values import Weights
 
 from .checkpoints.load import changed, load_weights, weight_bytes
+from .compiling import compile_blocks
 from .devices import pick_device, pick_dtype
+from .models.attending import attention, choose_attention
 from .streaming import Carrier, Moves, Streamed, carrier
 
 HOST = "cpu"
@@ -115,6 +118,8 @@ class Residency:
         measure: The bytes it will take, from (handle, dtype).
         carry: What takes the blocks of networks without room to a device.
         change: Makes a network with patches from (the one without, handle).
+        attention: A name of `models.attending`.
+        compile: Compile the repeated blocks of what is lent.
     """
 
     def __init__(
@@ -124,9 +129,12 @@ class Residency:
         measure: Callable[[Weights, str], int] = weight_bytes,
         carry: Callable[[str], Carrier] = carrier,
         change: Callable[[nn.Module, Weights], nn.Module] = changed,
+        attention: str = "torch",
+        compile: bool = False,
     ) -> None:
         self._budgets = dict(default_budgets() if budgets is None else budgets)
         self._load, self._measure, self._carry, self._change = load, measure, carry, change
+        self._attention, self._compile = attention, compile
         self._lock = threading.Lock()
         self._places: dict[tuple[_Identity, str], _Place] = {}
         """By identity and device, the longest unused first."""
@@ -145,7 +153,7 @@ class Residency:
 
         Raises:
             NodeflowError: As `load_weights`, `pick_device` and `pick_dtype`; NF505, not even a layer of it has room
-                beside what is in use.
+                beside what is in use; NF416, as `attention`, or blocks that pass through should be compiled.
         """
         device = pick_device(device)
         dtype = pick_dtype(dtype if handle.dtype == "auto" else handle.dtype, device)
@@ -215,7 +223,7 @@ class Residency:
             self._make_room(place.device)
             room = self._room(place)
         if place.nbytes > room:
-            self._stream(place, net or self._load(handle, HOST, place.identity.dtype), room)
+            self._stream(place, net or self._loaded(place, handle, HOST), room)
             return
         try:
             net = self._moved(place, net, handle)
@@ -226,6 +234,12 @@ class Residency:
             place.net, place.nbytes = net, _nbytes(net)
 
     def _stream(self, place: _Place, net: nn.Module, room: int) -> None:
+        if self._compile:
+            raise NodeflowError(
+                "NF416",
+                f"{place.identity.kind} does not fit on {place.device}, and blocks that pass through are not compiled",
+                fix="leave out --compile, or give more with --vram",
+            )
         moves = self.moves.setdefault((place.identity.kind, place.device), Moves())
         stream = Streamed(net, room, self._carry(place.device), place.device, moves)
         with self._lock:
@@ -272,8 +286,17 @@ class Residency:
 
     def _moved(self, place: _Place, net: nn.Module | None, handle: Weights) -> nn.Module:
         if net is None:
-            return self._load(handle, place.device, place.identity.dtype)
+            return self._loaded(place, handle, place.device)
         return net.to(place.device)
+
+    def _loaded(self, place: _Place, handle: Weights, where: str) -> nn.Module:
+        """A handle's network from its files, computing as it is to compute on its place's device."""
+        net = self._load(handle, where, place.identity.dtype)
+        if self._attention != "torch":
+            choose_attention(net, attention(self._attention, place.device, place.identity.dtype))
+        if self._compile:
+            compile_blocks(net)
+        return net
 
     def _take_from_host(self, place: _Place) -> nn.Module | None:
         with self._lock:

@@ -295,7 +295,8 @@ def _spread(blocks: Sequence[_Block], room: int) -> set[_Block]:
 def _blocks(net: nn.Module, most: int) -> list[_Block]:
     """The parts of a network in the order they were made, none larger than `most` but single layers.
 
-    Parts that share a tensor are one block.
+    Parts that share a tensor are one block. A module that is `whole`, because it reads weights of layers without
+    calling them, is not taken apart.
     """
     parts = list(_parts(net, most))
     owner: dict[int, int] = {}
@@ -314,7 +315,8 @@ def _parts(module: nn.Module, most: int, root: bool = True) -> Iterator[list[_Sl
     whole = [slot for inner in module.modules() for slot in _slots(inner)]
     nbytes = sum({id(slot.host): slot.host.nbytes for slot in whole}.values())
     children = list(module.children())
-    if not children or (not root and nbytes <= most and not isinstance(module, nn.ModuleList | nn.ModuleDict)):
+    fits = nbytes <= most or getattr(module, "whole", False)
+    if not children or (fits and not root and not isinstance(module, nn.ModuleList | nn.ModuleDict)):
         yield whole
         return
     if own := list(_slots(module)):

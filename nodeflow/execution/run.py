@@ -31,6 +31,7 @@ class Environment:
         save: (pictures or sounds, name, suffix, embed) -> files written into the output folder.
         save_every: Nodes keep their state on disk each so manieth step; 0 = only when the run is stopped.
         resume: Nodes go on from the state they kept.
+        kernels: What computes otherwise than usual, and so rounds otherwise: "compiled", an attention back-end.
     """
 
     device: str = "cpu"
@@ -41,10 +42,11 @@ class Environment:
     save: Callable[[Image | Audio, str, str, bool], list[str]] | None = None
     save_every: int = 0
     resume: bool = False
+    kernels: tuple[str, ...] = ()
 
     def identity(self, *, sink: bool) -> list[str]:
         """What of it changes the result of a node that asks for the run; a sink also writes into the folder."""
-        return [self.device, self.dtype, *([self.folder] if sink else [])]
+        return [self.device, self.dtype, *self.kernels, *([self.folder] if sink else [])]
 
 
 class Token:

@@ -7,6 +7,7 @@ from collections.abc import Container, Iterable, Mapping
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .attending import attend
 from .kernels import Linear, linear
 from .perturbation import Beside, Change, Changes, change_of
 
@@ -22,6 +23,8 @@ class Attention(nn.Module):
         context_channels: Width of the tokens that are read; None for self-attention.
         bias: Whether the projections to Q, K and V have a bias.
     """
+
+    attend = staticmethod(attend)
 
     def __init__(
         self,
@@ -57,10 +60,7 @@ class Attention(nn.Module):
         """
         context = x if context is None else context
         q, k, v = (self._split(p) for p in (self.to_q(x), self.to_k(context), self.to_v(context)))
-        if change is None:
-            read = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
-        else:
-            read = change.attention(q, k, v, mask)
+        read = self.attend(q, k, v, mask) if change is None else change.attention(q, k, v, mask, self.attend)
         return self.to_out[0](read.transpose(1, 2).flatten(2))
 
     def _split(self, tokens: Tensor) -> Tensor:

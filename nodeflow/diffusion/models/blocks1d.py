@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .attending import attend
+
 HEAD_CHANNELS = 32
 """Channels of an attention head, where they divide the width; else the least more."""
 LAYERS = {"side": 3, "middle": 6}
@@ -82,6 +84,8 @@ class ResConvBlock(nn.Module):
 class SelfAttention1D(nn.Module):
     """Residual self-attention between all moments, under its published names of 2022."""
 
+    attend = staticmethod(attend)
+
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.heads = channels // HEAD_CHANNELS
@@ -95,7 +99,7 @@ class SelfAttention1D(nn.Module):
         """[B, C, N] -> [B, C, N]."""
         h = self.group_norm(x).transpose(1, 2)
         q, k, v = (self._split(project(h)) for project in (self.query, self.key, self.value))
-        read = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+        read = self.attend(q, k, v).transpose(1, 2).flatten(2)
         return x + self.proj_attn(read).transpose(1, 2)
 
     def _split(self, tokens: Tensor) -> Tensor:
@@ -142,6 +146,6 @@ class Block1D(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """[B, C_in, N] -> [B, C_out, N'], N' = N / 2, N or 2N."""
         x = self.down(x)
-        for resnet, attend in zip(self.resnets, self.attentions, strict=True):
-            x = attend(resnet(x))
+        for resnet, attention in zip(self.resnets, self.attentions, strict=True):
+            x = attention(resnet(x))
         return self.up(x)

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from nodeflow.errors import NodeflowError
 
+from .attending import attend
 from .base import Config, Count, Eps, Model, Width
 
 _ROOT = "text_model."
@@ -83,6 +84,8 @@ class CLIPAttention(nn.Module):
         causal: Whether each token reads itself and those before it only.
     """
 
+    attend = staticmethod(attend)
+
     def __init__(self, width: int, heads: int, causal: bool = True) -> None:
         super().__init__()
         self.heads, self.causal = heads, causal
@@ -94,7 +97,7 @@ class CLIPAttention(nn.Module):
             project(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
             for project in (self.q_proj, self.k_proj, self.v_proj)
         )
-        read = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=self.causal and mask is None)
+        read = self.attend(q, k, v, mask, causal=self.causal and mask is None)
         return self.out_proj(read.transpose(1, 2).flatten(2))
 
 

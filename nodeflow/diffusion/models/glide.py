@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from nodeflow.errors import NodeflowError
 
+from .attending import attend
 from .base import Config, Count, Levels, Model, Width
 from .embeddings import timestep_embedding, timestep_vector
 from .kernels import Conv3x3, linear
@@ -197,6 +198,9 @@ class TextAttention(nn.Module):
     Q, K and V of one head lie together in the fused projections, head after head.
     """
 
+    whole = True
+    attend = staticmethod(attend)
+
     def __init__(self, channels: int, head_channels: int, text_channels: int) -> None:
         super().__init__()
         self.heads = channels // head_channels
@@ -210,7 +214,7 @@ class TextAttention(nn.Module):
         pixels = self.norm(x).flatten(2).transpose(1, 2)
         q, k, v = _heads(self.qkv, pixels, self.heads).chunk(3, -1)
         text_k, text_v = _heads(self.encoder_kv, states, self.heads).chunk(2, -1)
-        read = F.scaled_dot_product_attention(q, torch.cat([text_k, k], 2), torch.cat([text_v, v], 2))
+        read = self.attend(q, torch.cat([text_k, k], 2), torch.cat([text_v, v], 2))
         h = _matrix(self.proj_out, read.transpose(1, 2).flatten(2))
         return x + h.transpose(1, 2).reshape(x.shape)
 

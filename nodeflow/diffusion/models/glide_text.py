@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from nodeflow.errors import NodeflowError
 
+from .attending import attend
 from .base import Config, Count, Model, Width
 from .clip_text import TextStates
 from .kernels import Linear
@@ -126,6 +127,8 @@ class ResidualAttentionBlock(nn.Module):
 class FusedAttention(nn.Module):
     """Self-attention; Q, K and V of one head lie together in the fused projection, head after head."""
 
+    attend = staticmethod(attend)
+
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
@@ -135,7 +138,7 @@ class FusedAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """[B, T, D] -> [B, T, D]."""
         q, k, v = self.c_qkv(x).unflatten(-1, (self.heads, -1)).transpose(1, 2).chunk(3, -1)
-        return self.c_proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
+        return self.c_proj(self.attend(q, k, v).transpose(1, 2).flatten(2))
 
 
 class Perceptron(nn.Module):

@@ -10,12 +10,12 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import torch
-import torch.nn.functional as F
 from msgspec import Meta
 from torch import Tensor, nn
 
 from nodeflow.errors import NodeflowError
 
+from .attending import attend
 from .base import Config, Count, Model, Width
 
 _HEAD = 64
@@ -68,6 +68,8 @@ class ImageProjection(nn.Module):
 class PerceiverAttention(nn.Module):
     """Learnt tokens read from a picture's patches and from themselves."""
 
+    attend = staticmethod(attend)
+
     def __init__(self, width: int, inner: int) -> None:
         super().__init__()
         self.heads = inner // _HEAD
@@ -81,7 +83,7 @@ class PerceiverAttention(nn.Module):
         tokens = self.norm2(tokens)
         k, v = self.to_kv(torch.cat([self.norm1(x), tokens], dim=1)).chunk(2, dim=-1)
         q, k, v = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in (self.to_q(tokens), k, v))
-        return self.to_out(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
+        return self.to_out(self.attend(q, k, v).transpose(1, 2).flatten(2))
 
 
 class ResamplerLayer(nn.ModuleList):

@@ -7,11 +7,11 @@ perceptron, and meet in one attention. The tokens of the text stand before those
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nodeflow.errors import NodeflowError
 
+from .attending import attend
 from .attention import FeedForward
 from .kernels import Linear
 from .modulation import EPS, Modulation, gated, modulated, normalised
@@ -26,6 +26,8 @@ class SelfAttention(nn.Module):
         qk_norm: Divide each query and key by its root mean square.
         out: Whether a layer follows; without, the heads are given as they are.
     """
+
+    attend = staticmethod(attend)
 
     def __init__(self, width: int, heads: int, qk_norm: bool, out: bool = True) -> None:
         super().__init__()
@@ -49,7 +51,7 @@ class SelfAttention(nn.Module):
     def _attended(self, q: Tensor, k: Tensor, v: Tensor, turn: Tensor | None) -> Tensor:
         if turn is not None:
             q, k = rotated(q, turn), rotated(k, turn)
-        return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+        return self.attend(q, k, v).transpose(1, 2).flatten(2)
 
 
 class JointAttention(SelfAttention):

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from nodeflow.errors import NodeflowError
 
+from .attending import attend
 from .base import Config, Count, Model, Width
 from .clip_text import TextStates
 from .kernels import Linear
@@ -111,6 +112,8 @@ class LDMBertLayer(nn.Module):
 class LDMBertAttention(nn.Module):
     """Multi-head attention whose heads together may be narrower than the states."""
 
+    attend = staticmethod(attend)
+
     def __init__(self, width: int, heads: int, head_width: int) -> None:
         super().__init__()
         self.heads = heads
@@ -123,4 +126,4 @@ class LDMBertAttention(nn.Module):
             project(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
             for project in (self.q_proj, self.k_proj, self.v_proj)
         )
-        return self.out_proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
+        return self.out_proj(self.attend(q, k, v).transpose(1, 2).flatten(2))

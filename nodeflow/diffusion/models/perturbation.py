@@ -22,6 +22,8 @@ from torch import Tensor, nn
 from nodeflow.errors import NodeflowError
 from nodeflow.values import mapped
 
+from .attending import Attend
+
 MIDDLE = ("mid_block",)
 
 
@@ -84,12 +86,12 @@ class Beside:
 
     sources: tuple[tuple[Tensor, Tensor, float], ...]
 
-    def attention(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+    def attention(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, attend: Attend) -> Tensor:
         """softmax(Q Kᵀ / √d) V + Σ s · softmax(Q K'ᵀ / √d) V', [B, heads, N, d] each -> [B, heads, N, d]."""
-        read = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        read = attend(q, k, v, mask)
         for keys, values, strength in self.sources:
             own = (tokens.unflatten(-1, (q.shape[1], -1)).transpose(1, 2) for tokens in (keys, values))
-            read = read + strength * F.scaled_dot_product_attention(q, *own)
+            read = read + strength * attend(q, *own)
         return read
 
 
@@ -136,14 +138,14 @@ class Change:
     size: tuple[int, int] = (0, 0)
     beside: Beside | None = None
 
-    def attention(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+    def attention(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, attend: Attend) -> Tensor:
         """Self-attention, perturbed and watched, [B, heads, N, d] each -> [B, heads, N, d]."""
         for touch, rows in self.touches:
             if isinstance(touch, Watch):
                 self._watch(q[rows], k[rows], rows.start)
             elif touch.kind == "blur":
                 q = torch.cat([q[: rows.start], self._blurred(q[rows], touch.sigma), q[rows.stop :]])
-        read = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        read = attend(q, k, v, mask)
         return self._replaced("identity", read, v)
 
     def passed(self, x: Tensor, y: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from nodeflow.errors import NodeflowError
 
+from .attending import attend
 from .base import Config, Count, Model, Width
 from .embeddings import FourierProjection, timestep_vector
 from .joint import require_skip
@@ -158,6 +159,8 @@ class GroupedAttention(nn.Module):
         shared: Of keys and values; divides `heads`.
     """
 
+    attend = staticmethod(attend)
+
     def __init__(self, width: int, context: int, heads: int, shared: int, head: int) -> None:
         super().__init__()
         self.head, self.times = head, heads // shared
@@ -174,7 +177,7 @@ class GroupedAttention(nn.Module):
         k, v = (part.repeat_interleave(self.times, dim=1) if self.times > 1 else part for part in (k, v))
         if turn is not None:
             q, k = partly_rotated(q, turn), partly_rotated(k, turn)
-        return self.to_out[0](F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
+        return self.to_out[0](self.attend(q, k, v).transpose(1, 2).flatten(2))
 
 
 class SwiGLU(nn.Module):

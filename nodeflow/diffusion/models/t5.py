@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from nodeflow.errors import NodeflowError
 
+from .attending import attend
 from .base import Config, Count, Eps, Model, Width
 from .kernels import Linear, linear
 
@@ -71,6 +72,7 @@ class T5Attention(nn.Module):
         buckets: Kinds of distances that are told apart; None for all layers but the first, whose shifts they share.
     """
 
+    attend = staticmethod(attend)
     relative_attention_bias: nn.Embedding
 
     def __init__(self, c: T5Config, buckets: int | None) -> None:
@@ -85,7 +87,7 @@ class T5Attention(nn.Module):
     def forward(self, x: Tensor, shift: Tensor) -> Tensor:
         """[B, T, D], `shift` of the scores [B or 1, heads, T, T] -> [B, T, D]."""
         q, k, v = (p(x).unflatten(-1, (self.heads, -1)).transpose(1, 2) for p in (self.q, self.k, self.v))
-        read = F.scaled_dot_product_attention(q, k, v, attn_mask=shift, scale=1.0)
+        read = self.attend(q, k, v, shift, scale=1.0)
         return self.o(read.transpose(1, 2).flatten(2))
 
 
