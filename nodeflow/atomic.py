@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -68,6 +69,39 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         yield temporary
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())
+
+
+@contextlib.contextmanager
+def atomic_folder(path: str | os.PathLike[str], overwrite: bool = False) -> Iterator[Path]:
+    """A temporary folder beside `path` that gets its name when the block ends well.
+
+    Args:
+        path: The folder.
+        overwrite: Whether it takes the place of a folder of that name.
+
+    Raises:
+        NodeflowError: NF108, there is something of that name, or as `atomic_write`.
+    """
+    target = Path(path)
+    if _exists(target) and not (overwrite and target.is_dir()):
+        fix = "choose another name, or let it be replaced" if target.is_dir() else "choose another name"
+        raise NodeflowError("NF108", "there is something of this name", where=str(path), fix=fix)
+    temporary, old = (target.parent / f".{target.name[:40]}.{os.urandom(6).hex()}.{end}" for end in ("tmp", "old"))
+    try:
+        with _explained(path, 0):
+            temporary.mkdir(parents=True)
+            yield temporary
+            if _exists(target):
+                os.rename(target, old)
+            os.rename(temporary, target)
+            _sync_folder(target)
+    except BaseException:
+        if _exists(old) and not _exists(target):
+            os.rename(old, target)
+        raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
 
 
 @contextlib.contextmanager

@@ -19,7 +19,7 @@ from . import content
 from .errors import Fault, NodeflowError
 from .execution import Cache, Environment, Executor, Plan, Report, Token
 from .execution import plan as make_plan
-from .graph import Graph, check, migrated
+from .graph import Graph, check, dumps, migrated
 from .packs import Library, default_library
 from .saving import Saver, is_plain, with_values
 from .values import Weights
@@ -109,6 +109,7 @@ class Engine:
             weights=self._lend,
             release=self._release,
             save=saving.save,
+            graph=lambda: dumps(saving.graph),
             save_every=save_every,
             resume=resume,
             kernels=(*(["compiled"] if self._compile else []), *([self._attention] * (self._attention != "torch"))),

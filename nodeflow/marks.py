@@ -59,6 +59,9 @@ class Run(Protocol):
     def save(self, value: Image | Audio, name: str, suffix: str, *, embed: bool = True) -> list[str]:
         """Write pictures or sounds into the output folder under a template's names; returns the files."""
 
+    def graph(self) -> str:
+        """The graph that is run, as JSON, for files that carry what made them; empty = not known."""
+
 
 @dataclass(frozen=True)
 class Range:

@@ -16,7 +16,7 @@ from nodeflow import (
 )
 from nodeflow.training import Dataset, Objective, Optimiser, Settings, Sounds
 
-from ._training import course, inside
+from ._training import course
 
 
 def _folder(folder: str, controls: str) -> Any:
@@ -243,33 +243,3 @@ def class_pictures(
 
     base = Base(model, scheduler, autoencoder, text_encoder)
     return painting.class_pictures(course(run, 1, 0), base, prompt, count, guidance, seed)
-
-
-@node("training/save-model", title="Save model", sink=True, waits=True)
-def save_model(
-    run: Run,
-    denoiser: Denoiser,
-    scheduler: SchedulerConfig,
-    autoencoder: Autoencoder | None = None,
-    text_encoder: TextEncoder | None = None,
-    name: str = "model",
-    dtype: Literal["float32", "float16", "bfloat16"] = "float32",
-) -> str:
-    """Save a model as a folder in the published layout, which this and other programs open.
-
-    Args:
-        denoiser: The denoiser; changes to its weights, such as a LoRA, are merged.
-        scheduler: How to sample from it.
-        autoencoder: None for models on pixels.
-        text_encoder: None for models without text.
-        name: Of the folder, inside the output folder.
-        dtype: Number format of the files.
-
-    Returns:
-        The folder.
-    """
-    from nodeflow.diffusion.checkpoints.save import save_model as saved
-
-    folder = inside(run.folder, name)
-    saved(folder, denoiser, scheduler, autoencoder, text_encoder, dtype)
-    return str(folder)

@@ -29,6 +29,7 @@ class Environment:
         weights: (handle, device, dtype) -> context manager that lends the network.
         release: Frees weights that nobody borrows; returns how many bytes.
         save: (pictures or sounds, name, suffix, embed) -> files written into the output folder.
+        graph: Gives the graph that is run, as JSON.
         save_every: Nodes keep their state on disk each so manieth step; 0 = only when the run is stopped.
         resume: Nodes go on from the state they kept.
         kernels: What computes otherwise than usual, and so rounds otherwise: "compiled", an attention back-end.
@@ -40,6 +41,7 @@ class Environment:
     weights: Callable[[Weights, str, str], AbstractContextManager[Any]] | None = None
     release: Callable[[], int] | None = None
     save: Callable[[Image | Audio, str, str, bool], list[str]] | None = None
+    graph: Callable[[], str] | None = None
     save_every: int = 0
     resume: bool = False
     kernels: tuple[str, ...] = ()
@@ -149,3 +151,7 @@ class NodeRun:
         if self._environment.save is None:
             raise NodeflowError("NF108", "this run saves no files", fix="give its Environment a save service")
         return self._environment.save(value, name, suffix, embed)
+
+    def graph(self) -> str:
+        """The graph that is run, as JSON, for files that carry what made them; empty = not known."""
+        return self._environment.graph() if self._environment.graph is not None else ""

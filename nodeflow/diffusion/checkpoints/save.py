@@ -14,12 +14,12 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
-from nodeflow.atomic import atomic_path, atomic_write
+from nodeflow.atomic import atomic_folder, atomic_path, atomic_write
 from nodeflow.errors import NodeflowError
 from nodeflow.values import Autoencoder, Denoiser, SchedulerConfig, TextEncoder, Weights
 
 from ..devices import torch_dtype
-from .families import SOUND, WAVE_DENOISER, known
+from .families import FAMILIES, SOUND, WAVE_DENOISER, known
 from .files import STEMS
 from .handles import files_of
 from .identity import digest
@@ -27,6 +27,11 @@ from .layout import INDEX, SCHEDULER_CONFIG
 from .load import load_weights
 
 W = TypeVar("W", bound=Weights)
+TEXT_TYPES = {
+    "CLIPTextModel": "clip_text_model", "CLIPTextModelWithProjection": "clip_text_model", "T5EncoderModel": "t5",
+    "LDMBertModel": "ldmbert",
+}  # fmt: skip
+"""Text encoders that transformers, or a repository in its form, publishes, and what it calls their kind."""
 
 
 def save_network(
@@ -45,8 +50,8 @@ def save_network(
         NodeflowError: NF108, the folder cannot be written.
     """
     make_folder(folder)
-    is_text = "Text" in kind
-    named = {"architectures": [kind]} if is_text else {"_class_name": kind}
+    is_text = kind in TEXT_TYPES
+    named = {"architectures": [kind], "model_type": TEXT_TYPES[kind]} if is_text else {"_class_name": kind}
     write_json(folder / "config.json", {**config, **named})
     tensors = {
         name: (tensor.to(dtype) if dtype and tensor.is_floating_point() else tensor).detach().cpu().contiguous()
@@ -77,31 +82,65 @@ def save_model(
     autoencoder: Autoencoder | None = None,
     text_encoder: TextEncoder | None = None,
     dtype: str = "float32",
+    *,
+    overwrite: bool = False,
+    graph: str = "",
 ) -> None:
     """Write a whole model with `model_index.json`, changes to its weights (such as a LoRA) merged into them.
 
+    Args:
+        folder: All of it is there in the end, or nothing.
+        denoiser: With its changes.
+        scheduler: As it will be published with the model.
+        autoencoder: None for models on pixels.
+        text_encoder: With those beside it; None for models without text.
+        dtype: Number format of the files.
+        overwrite: Whether it may take the place of a folder.
+        graph: What made the model, as JSON, for `graph.json` in the folder; empty = not known.
+
     Raises:
-        NodeflowError: NF108, the folder cannot be written; NF401 and others, as loading the networks raises.
+        NodeflowError: NF108, the name is taken or the folder cannot be written; NF401 and others, as loading the
+            networks raises.
     """
     parts: dict[str, Weights] = {_component(denoiser): denoiser}
     if autoencoder is not None and not autoencoder.identity:
         parts["vae"] = autoencoder
     encoders = _encoders(denoiser, text_encoder)
-    index: dict[str, Any] = {"_class_name": _pipeline(denoiser, text_encoder)}
-    formats = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
-    for name, handle in {**parts, **encoders}.items():
-        net = load_weights(handle)
-        save_network(folder / name, handle.kind, handle.config, net.state_dict(), formats[dtype])
-        index[name] = [_library(handle), handle.kind]
-    write_json(folder / "scheduler" / SCHEDULER_CONFIG, scheduler.config)
-    index["scheduler"] = ["diffusers", scheduler.config["_class_name"]]
-    for name, encoder in encoders.items():
-        tokenizer = name.replace("text_encoder", "tokenizer")
-        shutil.copytree(encoder.tokenizer, folder / tokenizer, dirs_exist_ok=True)
-        index[tokenizer] = ["transformers", "CLIPTokenizer"]
-    if index["_class_name"] == "StableDiffusionPipeline":
-        index |= {"safety_checker": [None, None], "feature_extractor": [None, None], "requires_safety_checker": False}
-    write_json(folder / INDEX, index | (dict(text_encoder.options) if text_encoder else {}))
+    index: dict[str, Any] = {"_class_name": _pipeline(denoiser, text_encoder), **_absent(denoiser, encoders)}
+    with atomic_folder(folder, overwrite) as place:
+        for name, handle in {**parts, **encoders}.items():
+            net = load_weights(handle)
+            save_network(place / name, handle.kind, handle.config, net.state_dict(), torch_dtype(dtype))
+            index[name] = [_library(handle), handle.kind]
+        write_json(place / "scheduler" / SCHEDULER_CONFIG, scheduler.config)
+        index["scheduler"] = ["diffusers", scheduler.config["_class_name"]]
+        for name, encoder in encoders.items():
+            tokenizer = name.replace("text_encoder", "tokenizer") if name.startswith("text_encoder") else "tokenizer"
+            shutil.copytree(encoder.tokenizer, place / tokenizer, dirs_exist_ok=True)
+            index[tokenizer] = ["transformers", _TOKENIZERS.get(encoder.kind, "CLIPTokenizer")]
+        if index["_class_name"] == "StableDiffusionPipeline":
+            none = {"safety_checker": [None, None], "feature_extractor": [None, None]}
+            index |= {**none, "requires_safety_checker": False}
+        write_json(place / INDEX, index | (_plain(text_encoder.options) if text_encoder else {}))
+        if graph:
+            (place / "graph.json").write_text(graph, encoding="utf-8")
+
+
+_TOKENIZERS = {"T5EncoderModel": "T5TokenizerFast", "LDMBertModel": "BertTokenizer"}
+"""The tokenizers of text encoders that are no CLIP."""
+
+
+def _absent(denoiser: Denoiser, encoders: Mapping[str, TextEncoder]) -> dict[str, Any]:
+    """What an index says of text encoders that a model does without."""
+    family = known(denoiser.family)
+    names = [name for name in family.texts.optional if name not in encoders] if family and family.texts else []
+    return {each: [None, None] for name in names for each in (name, name.replace("text_encoder", "tokenizer"))}
+
+
+def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Those options of a text encoder that an index holds: what its reading knows of the denoiser is not among them."""
+    told = {key for family in FAMILIES if family.texts for key in family.texts.options}
+    return {key: value for key, value in options.items() if key not in told}
 
 
 def _component(denoiser: Denoiser) -> str:
@@ -122,7 +161,7 @@ def _library(handle: Weights) -> str:
     """Who publishes a network's class."""
     if handle.kind in SOUND:
         return "nodeflow"
-    return "transformers" if isinstance(handle, TextEncoder) else "diffusers"
+    return "transformers" if handle.kind in TEXT_TYPES else "diffusers"
 
 
 def _pipeline(denoiser: Denoiser, encoder: TextEncoder | None) -> str:

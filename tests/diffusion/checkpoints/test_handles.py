@@ -73,8 +73,8 @@ def test_waves_are_as_long_as_the_model_can_halve(tiny, seconds, samples):
 
 def test_a_model_of_waves_saved_is_the_same_model(tiny, tmp_path):
     parts = open_model(str(tiny("waves")))
-    save_model(tmp_path, parts.denoiser, parts.scheduler, parts.autoencoder)
-    again = open_model(str(tmp_path))
+    save_model(tmp_path / "model", parts.denoiser, parts.scheduler, parts.autoencoder)
+    again = open_model(str(tmp_path / "model"))
     assert (again.family, again.denoiser.space) == ("waves", parts.denoiser.space)
     ours, theirs = (load_weights(model.denoiser).state_dict() for model in (again, parts))
     assert all(torch.equal(ours[name], theirs[name]) for name in ours.keys() | theirs.keys())
@@ -83,8 +83,8 @@ def test_a_model_of_waves_saved_is_the_same_model(tiny, tmp_path):
 @pytest.mark.parametrize("kind", ["sdxl", "sdxl_refiner", "stable_diffusion_2", "instruct"])
 def test_a_model_saved_is_the_same_model(tiny, tmp_path, kind):
     parts = open_model(str(tiny(kind)))
-    save_model(tmp_path, parts.denoiser, parts.scheduler, parts.autoencoder, parts.text_encoder)
-    again = open_model(str(tmp_path))
+    save_model(tmp_path / "model", parts.denoiser, parts.scheduler, parts.autoencoder, parts.text_encoder)
+    again = open_model(str(tmp_path / "model"))
     assert (again.family, again.denoiser.task) == (parts.family, parts.denoiser.task)
     assert len(again.networks) == len(parts.networks) == {"sdxl": 4}.get(kind, 3)
     assert again.text_encoder.options == parts.text_encoder.options
