@@ -62,7 +62,7 @@ def open_model(
         raise
 
 
-CONTROLS = ("ControlNetModel", "T2IAdapter")
+CONTROLS = ("ControlNetModel", "T2IAdapter", "FluxControlNetModel", "SD3ControlNetModel")
 """Class names of networks that steer a denoiser."""
 
 

@@ -358,6 +358,9 @@ class Control(Value):
         start: From which share of the steps on, 0..1.
         end: Up to which share of the steps.
         guess: Steer the positive prompt alone, finer features less (Zhang et al. 2023, section 3.4).
+        mode: Which kind of picture it is, for networks that know several.
+        autoencoder: Of the denoiser's model, for networks that are shown latents.
+        latent: What such a network is shown in a run, [B, C, H, W].
     """
 
     network: ControlNetwork
@@ -366,6 +369,9 @@ class Control(Value):
     start: float = 0.0
     end: float = 1.0
     guess: bool = False
+    mode: int = 0
+    autoencoder: Autoencoder | None = None
+    latent: Tensor | None = None
 
 
 @dataclass(frozen=True)

@@ -211,6 +211,17 @@ def _name(space: dict[str, Any]) -> str:
     return f"{space['name']} ({space['channels']} channels, 1/{space['factor']} size)"
 
 
+STEERED = {
+    "ControlNetModel": "UNet2DConditionModel", "T2IAdapter": "UNet2DConditionModel",
+    "FluxControlNetModel": "FluxTransformer2DModel", "SD3ControlNetModel": "SD3Transformer2DModel",
+}  # fmt: skip
+"""Class name of a control network -> that of the denoisers it steers."""
+_MODELS = {
+    "UNet2DConditionModel": "a Stable Diffusion model", "FluxTransformer2DModel": "a Flux.1 model",
+    "SD3Transformer2DModel": "a Stable Diffusion 3 model",
+}  # fmt: skip
+
+
 def steers(control: Facts, denoiser: Facts) -> None:
     """Refuse a control network that was made for another denoiser.
 
@@ -218,13 +229,26 @@ def steers(control: Facts, denoiser: Facts) -> None:
         NodeflowError: NF211, saying what fits.
     """
     network, model = control or {}, denoiser or {}
-    if model.get("kind") and model["kind"] != "UNet2DConditionModel":
-        what = f"a ControlNet steers a UNet2DConditionModel, the model has a {model['kind']}"
-        raise NodeflowError("NF211", what, where="model", fix="use a Stable Diffusion model")
+    wanted = STEERED.get(network.get("kind", ""), "")
+    if wanted and model.get("kind") and model["kind"] != wanted:
+        what = f"this ControlNet steers a {wanted}, the model has a {model['kind']}"
+        raise NodeflowError("NF211", what, where="model", fix=f"use {_MODELS[wanted]}, or another ControlNet")
     have, need = network.get("states"), model.get("states")
     if have and need and have != need:
         what = f"the ControlNet reads text states of {have} numbers, the model {need}"
         raise NodeflowError("NF211", what, where="network", fix="use a ControlNet of the model's own family")
+
+
+def fit_mode(control: Facts, mode: int | None) -> None:
+    """Refuse a kind of picture that a control network does not know.
+
+    Raises:
+        NodeflowError: NF205.
+    """
+    known = (control or {}).get("modes")
+    if known and mode is not None and mode >= known:
+        what, fix = f"the ControlNet knows the modes 0 to {known - 1}, not {mode}", "see its page for what they mean"
+        raise NodeflowError("NF205", what, where="mode", fix=fix)
 
 
 def prompts_by_picture(adapter: Facts, denoiser: Facts, seen: Facts) -> None:

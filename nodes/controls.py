@@ -3,10 +3,10 @@
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
-from nodeflow import Control, ControlNetwork, Denoiser, Image, Path, Range, Run, node
+from nodeflow import Autoencoder, Control, ControlNetwork, Denoiser, Image, Path, Range, Run, node
 from nodeflow.models import open_control
 
-from ._fits import some_steps, steers
+from ._fits import fit_mode, same_space, some_steps, steers
 from ._training import inside
 
 Share = Annotated[float, Range(0, 1, step=0.05)]
@@ -21,7 +21,9 @@ def _network_facts(network: str | None, variant: str | None, **_: Any) -> dict[s
     handle = open_control(network, variant=variant or "", download=False, missing_ok=True) if network else None
     if handle is None:
         return {}
-    return {"control_network": {"kind": handle.kind, "states": handle.config.get("cross_attention_dim")}}
+    config = handle.config
+    states = config.get("cross_attention_dim") or config.get("joint_attention_dim")
+    return {"control_network": {"kind": handle.kind, "states": states, "modes": config.get("num_mode")}}
 
 
 @node("control/load", title="Load ControlNet or adapter", waits=True, fingerprint=_content, describe=_network_facts)
@@ -50,16 +52,20 @@ def load(
 def _applied(
     model: dict[str, Any] | None,
     network: dict[str, Any] | None,
+    autoencoder: dict[str, Any] | None = None,
     start: float | None = None,
     end: float | None = None,
+    mode: int | None = None,
     **_: Any,
 ) -> dict[str, Any]:
     steers(network, model)
+    fit_mode(network, mode)
+    same_space(model, autoencoder, "autoencoder")
     some_steps(start, end)
     return {"denoiser": model or {}}
 
 
-@node("control/apply", title="Apply ControlNet or adapter", describe=_applied)
+@node("control/apply", version=2, title="Apply ControlNet or adapter", describe=_applied)
 def apply(
     model: Denoiser,
     network: ControlNetwork,
@@ -68,6 +74,8 @@ def apply(
     start: Share = 0.0,
     end: Share = 1.0,
     guess: bool = False,
+    mode: Annotated[int, Range(0, 63)] = 0,
+    autoencoder: Autoencoder | None = None,
 ) -> Denoiser:
     """Steer a model by a picture: what the network sees in it is added inside the model at every step.
 
@@ -80,13 +88,23 @@ def apply(
         strength: How much of it; 0 = none.
         start: From which share of the steps on.
         end: Up to which share of the steps.
-        guess: Steer the positive prompt alone, fine features less; works without a prompt. ControlNets only.
+        guess: Steer the positive prompt alone, fine features less; works without a prompt. ControlNets of Stable
+            Diffusion 1, 2 and SDXL only.
+        mode: Which kind of picture it is, for networks that know several ("union"): 0 edges, 1 tile, 2 depth, 3 blur,
+            4 pose, 5 grey, 6 low quality in those for Flux.
+        autoencoder: The model's, for networks that are shown latents: those of Flux and Stable Diffusion 3.
 
     Returns:
         The model with the picture.
     """
-    control = Control(network, image.data, strength, start, end, guess)
+    control = Control(network, image.data, strength, start, end, guess, mode, autoencoder)
     return replace(model, controls=(*model.controls, control))
+
+
+@apply.migrate(1)
+def _without_mode(saved: dict[str, Any]) -> dict[str, Any]:
+    """Version 1 had no `mode` and no `autoencoder`; what it had means the same."""
+    return saved
 
 
 @node("control/save", title="Save ControlNet", sink=True, waits=True)

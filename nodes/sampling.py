@@ -155,17 +155,22 @@ def _walked(
     guide: Guidance,
     **more: Any,
 ) -> Denoised:
+    from nodeflow.diffusion.adapters.shown import encoded
     from nodeflow.diffusion.denoising import denoise as sampled
     from nodeflow.diffusion.denoising import wants_negative
 
     away = negative() if negative is not None and wants_negative(guide, schedule) else None
     told = {"report": run.progress, "keep": run.keep, "kept": run.kept()}
+    steered = {
+        name: [encoded(one, latent, run.weights) for one in handle.controls]
+        for name, handle in {"": model, **guide.networks}.items()
+    }
     with ExitStack() as borrowed:
         net = borrowed.enter_context(run.weights(model))
         others = {name: borrowed.enter_context(run.weights(other)) for name, other in guide.networks.items()}
         controls = {
-            name: [(one, borrowed.enter_context(run.weights(one.network))) for one in steered.controls]
-            for name, steered in {"": model, **guide.networks}.items()
+            name: [(one, borrowed.enter_context(run.weights(one.network))) for one in own]
+            for name, own in steered.items()
         }
         nets = {"others": others, "controls": controls}
         prompts = {"positive": positive, "negative": away}

@@ -142,6 +142,8 @@ def _of_folder(path: Path) -> Meant:
         text = (path / "config.json").read_text("utf-8", "replace")
         if any(name in text for name in CONTROLS):
             return Meant("control/load", ("network",), folder)
+        if "CLIPVisionModelWithProjection" in text:
+            return Meant("control/load-image-encoder", ("encoder",), folder)
     suffixes = {each.suffix.lower() for each in path.iterdir()}
     if suffixes & {*READABLE}:
         return Meant("training/dataset", ("folder",), folder)

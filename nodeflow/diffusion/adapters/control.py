@@ -10,14 +10,14 @@ import torch
 from torch import Tensor
 
 from nodeflow.errors import NodeflowError
-from nodeflow.values import Control, Image, Latent, PicturePrompt
+from nodeflow.values import Control, Latent, PicturePrompt
 
 from ..calling import Question
 from ..calling.unet import said
 from ..guidance.base import POSITIVE, Call
-from ..imaging import fit
 from ..models.perturbation import Hand
-from . import ip_adapter
+from . import control_flow, ip_adapter
+from .shown import picture, picture_latent, repeated
 
 Shown = Any
 """What a control's network is shown of its picture, once a run."""
@@ -106,12 +106,6 @@ def _adapter(control: Control, net: Any, question: Question, shown: Tensor, prom
     return Hand(inputs={"down_intrablock_additional_residuals": [one * control.strength for one in found]})
 
 
-def repeated(pictures: Tensor, question: Question, prompts: Sequence[str]) -> Tensor:
-    """Pictures, one or as many as there are latents, for each row of a batch of all prompts."""
-    each = len(question.x) // len(prompts)
-    return pictures.expand(each, *[-1] * (pictures.ndim - 1)).repeat(len(prompts), *[1] * (pictures.ndim - 1))
-
-
 def _sum(a: Hand, b: Hand) -> Hand:
     """What two controls do: what they add is summed by the names of arguments."""
     inputs = {name: _added(a.inputs.get(name), b.inputs.get(name)) for name in {**a.inputs, **b.inputs}}
@@ -121,30 +115,19 @@ def _sum(a: Hand, b: Hand) -> Hand:
 def _added(a: Any, b: Any) -> Any:
     if a is None or b is None:
         return b if a is None else a
-    return a + b.to(a) if isinstance(a, Tensor) else [x + y.to(x) for x, y in zip(a, b, strict=True)]
-
-
-def picture(control: Control, net: Any, latent: Latent) -> Tensor:
-    """A control's pictures as large as the pictures of a latent, or as its network wants them, [B, 3, f H, f W].
-
-    Raises:
-        NodeflowError: NF414, they are neither one nor as many as the latents.
-    """
-    count, batch = len(control.image), len(latent.data)
-    if count not in (1, batch):
-        raise NodeflowError(
-            "NF414",
-            f"{count} control pictures meet {batch} latents",
-            fix="give one picture, or as many as there are latents",
-        )
-    factor = getattr(net, "picture_factor", latent.space.factor)
-    height, width = (side * factor for side in latent.data.shape[-2:])
-    return fit(Image(control.image.to(latent.data.device)), width, height, "cover", "#000000").data
+    if isinstance(a, Tensor):
+        return a + b.to(a)
+    if len(a) != len(b):
+        what = f"control networks of {len(a)} and {len(b)} blocks cannot steer together"
+        raise NodeflowError("NF414", what, fix="use control networks of one make")
+    return [x + y.to(x) for x, y in zip(a, b, strict=True)]
 
 
 KINDS: dict[str, Kind] = {
     "ControlNetModel": Kind(picture, _control_net),
     "T2IAdapter": Kind(picture, _adapter),
     "IPAdapter": Kind(ip_adapter.show, ip_adapter.ask),
+    "FluxControlNetModel": Kind(picture_latent, control_flow.flux),
+    "SD3ControlNetModel": Kind(control_flow.sd3_picture, control_flow.sd3),
 }
 """By the class name of the control network."""

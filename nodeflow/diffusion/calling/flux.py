@@ -38,23 +38,31 @@ def ask(net: Any, question: Question) -> Tensor:
     x = question.x
     if "beside" in told.more:
         x = torch.cat([x, told.more["beside"].to(x)], 1)
-    rows, columns = _grid(x)
+    rows, columns = grid(x)
     tokens, ids = [packed(x)], [places(rows, columns, 0)]
     reference = told.more.get("reference")
     if reference is not None:
         tokens.append(packed(reference.to(x)))
-        ids.append(places(*_grid(reference), 1))
-    said = net(
-        torch.cat(tokens, 1),
-        told.states,
-        told.pooled,
-        question.t.float() / _THOUSAND,
-        torch.cat(ids).to(x.device),
-        torch.zeros(told.states.shape[1], 3, device=x.device),
-        guidance=told.more.get("guidance"),
-        **question.inside(net),
-    )
+        ids.append(places(*grid(reference), 1))
+    where = torch.cat(ids).to(x.device)
+    said = net(torch.cat(tokens, 1), img_ids=where, **words(question), **question.inside(net))
     return unpacked(said[:, : rows * columns], rows, columns)
+
+
+def words(question: Question) -> dict[str, Any]:
+    """Text, time and guidance as the keywords of Flux and of the networks that steer it.
+
+    Raises:
+        NodeflowError: NF414, the conditioning has no pooled text.
+    """
+    told = pooled_text(question.conditioning)
+    return {
+        "encoder_hidden_states": told.states,
+        "pooled_projections": told.pooled,
+        "timestep": question.t.float() / _THOUSAND,
+        "txt_ids": torch.zeros(told.states.shape[1], 3, device=question.x.device),
+        "guidance": told.more.get("guidance"),
+    }
 
 
 def complete(net: Any, name: str, given: Conditioning | None, latent: Latent) -> Conditioning | None:
@@ -91,8 +99,12 @@ def places(rows: int, columns: int, picture: int) -> Tensor:
     return torch.nn.functional.pad(where, (1, 0), value=picture).float()
 
 
-def _grid(x: Tensor) -> tuple[int, int]:
-    """Rows and columns of tokens."""
+def grid(x: Tensor) -> tuple[int, int]:
+    """Rows and columns of tokens.
+
+    Raises:
+        NodeflowError: NF414, a side is odd.
+    """
     height, width = x.shape[-2:]
     if height % _EDGE or width % _EDGE:
         raise NodeflowError(

@@ -55,8 +55,8 @@ class FluxTransformerConfig(Config, frozen=True, kw_only=True):
         return self.num_attention_heads * self.attention_head_dim
 
 
-class FluxTransformer2DModel(Model):
-    """Predicts the velocity of a packed latent from its noisy state, the time and a text."""
+class FluxTrunk(Model):
+    """What the transformer and the networks that steer it have in common: embeddings and blocks."""
 
     Config = FluxTransformerConfig
 
@@ -73,6 +73,40 @@ class FluxTransformer2DModel(Model):
         self.single_transformer_blocks = nn.ModuleList(
             FluxSingleTransformerBlock(c.width, heads) for _ in range(c.num_single_layers)
         )
+
+    def _condition(self, timestep: Tensor | float, pooled: Tensor, guidance: Tensor | None) -> Tensor:
+        t = timestep_vector(timestep, pooled).float() * _THOUSAND
+        told = None if guidance is None else timestep_vector(guidance, pooled).float() * _THOUSAND
+        return self.time_text_embed(t, pooled, told)
+
+    def _require(
+        self,
+        x: Tensor,
+        text: Tensor,
+        pooled: Tensor,
+        img_ids: Tensor,
+        txt_ids: Tensor,
+        guidance: Tensor | None,
+    ) -> None:
+        """Raise NF414 unless these fit the network and each other."""
+        self._require_weights(x)
+        require_texts(len(x), text, pooled, self._c.joint_attention_dim, self._c.pooled_projection_dim)
+        if x.ndim != 3 or x.shape[2] != self._c.in_channels or img_ids.shape != (x.shape[1], 3) or txt_ids.ndim != 2:
+            raise NodeflowError(
+                "NF414",
+                f"this network takes [B, N, {self._c.in_channels}] with [N, 3] places, but got {list(x.shape)} "
+                f"with {list(img_ids.shape)}",
+            )
+        if self._c.guidance_embeds and guidance is None:
+            raise NodeflowError("NF414", "this network needs to be told the guidance scale")
+
+
+class FluxTransformer2DModel(FluxTrunk):
+    """Predicts the velocity of a packed latent from its noisy state, the time and a text."""
+
+    def __init__(self, config: FluxTransformerConfig) -> None:
+        super().__init__(config)
+        c = config
         self.norm_out = FinalModulation(c.width)
         self.proj_out = Linear(c.width, c.patch_size**2 * (c.out_channels or c.in_channels))
 
@@ -111,15 +145,8 @@ class FluxTransformer2DModel(Model):
         Raises:
             NodeflowError: NF414, the tensors do not fit the network or each other.
         """
-        self._require(hidden_states, img_ids, txt_ids, guidance)
-        batch, tokens = len(hidden_states), len(txt_ids)
-        require_texts(
-            batch,
-            encoder_hidden_states,
-            pooled_projections,
-            self._c.joint_attention_dim,
-            self._c.pooled_projection_dim,
-        )
+        self._require(hidden_states, encoder_hidden_states, pooled_projections, img_ids, txt_ids, guidance)
+        tokens = len(txt_ids)
         c = self._condition(timestep, pooled_projections, guidance)
         turn = rotations(torch.cat([txt_ids, img_ids]), self._c.axes_dims_rope)
         x, text = self.x_embedder(hidden_states), self.context_embedder(encoder_hidden_states)
@@ -134,22 +161,6 @@ class FluxTransformer2DModel(Model):
             if hints:
                 x[:, tokens:] += hints[i]
         return self.proj_out(self.norm_out(x[:, tokens:], c))
-
-    def _condition(self, timestep: Tensor | float, pooled: Tensor, guidance: Tensor | None) -> Tensor:
-        t = timestep_vector(timestep, pooled).float() * _THOUSAND
-        told = None if guidance is None else timestep_vector(guidance, pooled).float() * _THOUSAND
-        return self.time_text_embed(t, pooled, told)
-
-    def _require(self, x: Tensor, img_ids: Tensor, txt_ids: Tensor, guidance: Tensor | None) -> None:
-        self._require_weights(x)
-        if x.ndim != 3 or x.shape[2] != self._c.in_channels or img_ids.shape != (x.shape[1], 3) or txt_ids.ndim != 2:
-            raise NodeflowError(
-                "NF414",
-                f"this network takes [B, N, {self._c.in_channels}] with [N, 3] places, but got {list(x.shape)} "
-                f"with {list(img_ids.shape)}",
-            )
-        if self._c.guidance_embeds and guidance is None:
-            raise NodeflowError("NF414", "this network needs to be told the guidance scale")
 
 
 class FluxSingleTransformerBlock(nn.Module):

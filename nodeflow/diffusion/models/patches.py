@@ -21,7 +21,7 @@ class PatchEmbed(nn.Module):
         base: The positions of a picture of any size span 0..base along each side.
         side: Rows and columns of a table of positions that the weights bring. A picture takes those around its
             centre, so that the middle of every picture is in the same place (Esser et al. 2024, arXiv 2403.03206,
-            section 5.3.2). None = there is no table; positions are computed.
+            section 5.3.2). None = there is no table; positions are computed. 0 = the tokens do not know where they are.
     """
 
     pos_embed: Tensor
@@ -40,9 +40,9 @@ class PatchEmbed(nn.Module):
             NodeflowError: NF414, the sides are no multiples of the patch, or more than there are positions.
         """
         height, width = x.shape[-2:]
-        most = max(height, width) if self.side is None else self.patch * self.side
+        most = self.patch * self.side if self.side else max(height, width)
         if height % self.patch or width % self.patch or not 0 < height <= most or not 0 < width <= most:
-            limit = "" if self.side is None else f" up to {most}"
+            limit = f" up to {most}" if self.side else ""
             raise NodeflowError(
                 "NF414",
                 f"a latent of {height} × {width}, but this network takes multiples of {self.patch}{limit}",
@@ -53,7 +53,8 @@ class PatchEmbed(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """[B, C, H, W] -> [B, rows · columns, D]."""
         rows, columns = self.grid(x)
-        return self.proj(x).flatten(2).transpose(1, 2) + self._places(rows, columns).to(x)
+        tokens = self.proj(x).flatten(2).transpose(1, 2)
+        return tokens if self.side == 0 else tokens + self._places(rows, columns).to(x)
 
     def _places(self, rows: int, columns: int) -> Tensor:
         if self.side is None:

@@ -49,12 +49,16 @@ class SD3TransformerConfig(Config, frozen=True, kw_only=True):
             raise self.refuse("attention_head_dim", "so that the width is no multiple of 4")
 
 
-class SD3Transformer2DModel(Model):
-    """Predicts the velocity of a latent from its noisy state, the time and a text."""
+class SD3Trunk(Model):
+    """What the transformer and the networks that steer it have in common: embeddings and blocks.
+
+    Args:
+        ends: Whether the text ends in the last block.
+    """
 
     Config = SD3TransformerConfig
 
-    def __init__(self, config: SD3TransformerConfig) -> None:
+    def __init__(self, config: SD3TransformerConfig, ends: bool) -> None:
         super().__init__()
         self._c = c = config
         base = c.sample_size // c.patch_size
@@ -67,10 +71,27 @@ class SD3Transformer2DModel(Model):
                 c.num_attention_heads,
                 c.qk_norm is not None,
                 dual=i in c.dual_attention_layers,
-                last=i == c.num_layers - 1,
+                last=ends and i == c.num_layers - 1,
             )
             for i in range(c.num_layers)
         )
+
+    def _begin(
+        self, sample: Tensor, states: Tensor, pooled: Tensor, timestep: Tensor | float
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Tokens of the picture [B, N, C] and of the text [B, T, C], and what steers the blocks [B, C]."""
+        self._require_map(sample, self._c.in_channels)
+        require_texts(len(sample), states, pooled, self._c.joint_attention_dim, self._c.pooled_projection_dim)
+        x = self.pos_embed(sample)
+        return x, self.context_embedder(states), self.time_text_embed(timestep_vector(timestep, sample), pooled)
+
+
+class SD3Transformer2DModel(SD3Trunk):
+    """Predicts the velocity of a latent from its noisy state, the time and a text."""
+
+    def __init__(self, config: SD3TransformerConfig) -> None:
+        super().__init__(config, ends=True)
+        c = config
         self.norm_out = FinalModulation(c.width)
         self.proj_out = Linear(c.width, c.patch_size**2 * (c.out_channels or c.in_channels))
 
@@ -99,13 +120,8 @@ class SD3Transformer2DModel(Model):
         Raises:
             NodeflowError: NF414, the tensors do not fit the network or each other.
         """
-        self._require_map(hidden_states, self._c.in_channels)
-        widths = self._c.joint_attention_dim, self._c.pooled_projection_dim
-        require_texts(len(hidden_states), encoder_hidden_states, pooled_projections, *widths)
+        x, text, c = self._begin(hidden_states, encoder_hidden_states, pooled_projections, timestep)
         rows, columns = self.pos_embed.grid(hidden_states)
-        x = self.pos_embed(hidden_states)
-        c = self.time_text_embed(timestep_vector(timestep, hidden_states), pooled_projections)
-        text = self.context_embedder(encoder_hidden_states)
         hints, blocks = block_controlnet_hidden_states or (), len(self.transformer_blocks)
         for i, block in enumerate(self.transformer_blocks):
             x, text = block(x, text, c, change=None if changes is None else changes.get(block))
