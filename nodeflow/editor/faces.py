@@ -126,7 +126,8 @@ def face(document: Document, name: str, used: frozenset[str] = frozenset()) -> F
         rows, fields, height = _known(document, name, used)
     collapsed = view.get("collapsed") is True
     if collapsed:
-        rows = tuple(PortSpot(r.side, r.name, r.type, HEADER / 2, r.many, r.wired) for r in rows)
+        first = sorted(rows, key=lambda row: not row.wired)
+        rows = tuple(PortSpot(r.side, r.name, r.type, HEADER / 2, r.many, r.wired) for r in first)
         fields, height = (), HEADER
     base, words = node.type.rpartition("/")[2].replace(".", "_"), name.replace("_", " ")
     numbered = name.startswith(base) and (name == base or re.fullmatch(r"_\d+", name[len(base) :]) is not None)

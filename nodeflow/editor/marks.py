@@ -88,7 +88,10 @@ class Mark:
             "lazy": "Runs if asked",
             "muted": "Does not run",
         }
-        if plan := "Out of date, will run" if self.stale else plans.get(self.plan, ""):
+        if self.state == "running":
+            done, of = self.step
+            lines.append(f"Running: step {done} of {of}" if of else "Running")
+        elif plan := "Out of date, will run" if self.stale else plans.get(self.plan, ""):
             lines.append(f"{plan}: {self.reason}" if self.reason and self.plan != "cached" else plan)
         if self.seconds is not None:
             lines.append(f"Last run: {_time(self.seconds)}")
@@ -278,6 +281,8 @@ def left(marks: Marks, node: str) -> str:
 
 
 def _time(seconds: float) -> str:
+    if seconds < 0.0005:
+        return "under 1 ms"
     if seconds < 0.0995:
         return f"{seconds * 1000:.0f} ms"
     return f"{seconds:.1f} s" if seconds < 60 else f"{seconds // 60:.0f} min {seconds % 60:.0f} s"

@@ -81,6 +81,7 @@ def test_a_face_has_a_row_or_field_for_every_port(document: Document):
     for field in shown.fields:
         assert shown.field_at(120, field.y + field.height / 2) == field
     document.show("denoise", "Collapse", collapsed=True)
+    assert face(document, "denoise").ports[0].wired
     folded = face(document, "denoise")
     assert folded.fields == () and folded.height < shown.height and len(folded.ports) == len(shown.ports)
 

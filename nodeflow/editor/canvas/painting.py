@@ -67,7 +67,7 @@ def paint_near(painter: QPainter, node: FlowNode) -> None:
     if not node.sound_rect.isEmpty():
         paint_sound(painter, node)
     _outline(painter, node)
-    for spot in face.ports:
+    for spot in reversed(face.ports) if face.collapsed else face.ports:
         _port(painter, node, spot)
 
 
