@@ -20,10 +20,12 @@ at a time: its `turn` is held as long as it is borrowed.
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -103,10 +105,28 @@ class _Place:
 
 
 def default_budgets() -> dict[str, int]:
-    """Four fifths of each CUDA card. The host has none: its weights are mapped, and the system takes pages back."""
-    return {
-        f"cuda:{i}": torch.cuda.get_device_properties(i).total_memory * 4 // 5 for i in range(torch.cuda.device_count())
-    }
+    """Four fifths of each CUDA card and of the host's memory.
+
+    In host memory the system takes pages of mapped weights back by itself, but not those of weights that were
+    converted or changed.
+    """
+    cards = range(torch.cuda.device_count())
+    budgets = {f"cuda:{i}": torch.cuda.get_device_properties(i).total_memory * 4 // 5 for i in cards}
+    memory = _host_memory()
+    return budgets | ({HOST: memory * 4 // 5} if memory else {})
+
+
+def _host_memory() -> int:
+    """Bytes of memory that this process may use; 0 where the system does not say."""
+    try:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return 0
+    try:
+        limit = Path("/sys/fs/cgroup/memory.max").read_text().strip()
+    except OSError:
+        return memory
+    return min(memory, int(limit)) if limit.isdecimal() else memory
 
 
 class Residency:
@@ -164,6 +184,8 @@ class Residency:
             with place.lock:
                 if place.net is None:
                     self._bring(place, handle)
+                elif place.stream is not None:
+                    self._settle(place)
             assert place.net is not None
             with place.turn if place.stream is not None else nullcontext():
                 yield place.net
@@ -244,6 +266,23 @@ class Residency:
         stream = Streamed(net, room, self._carry(place.device), place.device, moves)
         with self._lock:
             place.net, place.stream, place.nbytes = net, stream, stream.nbytes
+
+    def _settle(self, place: _Place) -> None:
+        """Let a network whose blocks passed through stay whole, if there is room by now and nobody else uses it."""
+        assert place.net is not None and place.stream is not None
+        whole = _nbytes(place.net)
+        with self._lock:
+            others = (other for other in self._places.values() if other is not place and other.device == place.device)
+            used = sum(other.nbytes for other in others if other.borrowers)
+            if place.borrowers > 1 or used + whole > self._budgets.get(place.device, used + whole):
+                return
+            net = place.take()
+            place.nbytes = whole
+            self._make_room(place.device)
+        assert net is not None
+        net = net.to(place.device)
+        with self._lock:
+            place.net = net
 
     def _room(self, place: _Place) -> int:
         """What the others on a device leave of its budget; in host memory a network has all it needs."""

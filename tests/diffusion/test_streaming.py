@@ -335,3 +335,20 @@ def test_the_report_says_what_moved(lender):
         net(torch.zeros(1, WIDTH))
     (line,) = engine.moves()
     assert line.startswith("Tower did not fit on meta: ") and "blocks moved" in line
+
+
+def test_with_a_larger_budget_it_stays_as_a_whole(lender):
+    _, residency = lender(FIRST + 3 * BLOCK)
+    with residency.weights(_handle("a"), "meta") as net, residency.weights(_handle("a"), "meta"):
+        residency.limit({"meta": 100 * BLOCK})
+        with residency.weights(_handle("a"), "meta") as again:
+            assert again is net and net.first.weight.device.type == "cpu"  # in use: the toy's copies, as before
+    with residency.weights(_handle("a"), "meta") as net:
+        assert {parameter.device.type for parameter in net.parameters()} == {"meta"}
+        assert residency.held()[-1].nbytes == FIRST + 8 * BLOCK
+    assert not any(module._forward_pre_hooks for module in net.modules())
+
+
+def test_host_memory_has_a_budget_too():
+    host = residency.default_budgets().get("cpu", 1)
+    assert 0 < host < 1 << 50
