@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from ..graph import Graph
+from .background import Background
 from .canvas.canvas import Canvas
 from .document import Document
 from .inspector import Inspector
@@ -49,6 +51,8 @@ class Workspace(QObject):
         self.canvas = Canvas(self.document, self.marks)
         self.inspector = Inspector(self.document, self.marks)
         self.journal = Journal()
+        self._writing = Background()
+        self._writing.setParent(self)
         self.owner = Ownership(self.document.path)
         self._file = _state_of(self.document.path)
         self._keep = QTimer(self, singleShot=True, interval=KEEP_MS)
@@ -79,15 +83,24 @@ class Workspace(QObject):
         return f"{self.document.title}{read_only}{' •' if self.changed else ''}"
 
     def keep(self) -> None:
-        """Bring the journal up to date."""
-        if not self.changed:
+        """Bring the journal up to date, in a thread: a disk may take its time."""
+        text, path = (self.document.text, self.document.path) if self.changed else ("", "")
+        self._writing.do(lambda stopped: self._write(text, path), self._kept)
+
+    def _write(self, text: str, path: str) -> Iterator[str]:
+        if text:
+            yield self.journal.write(text, path)
+        else:
             self.journal.clear()
-        elif why := self.journal.write(self.document.text, self.document.path):
+
+    def _kept(self, why: str) -> None:
+        if why:
             self.failed.emit(f"Unsaved changes cannot be kept: {why}")
 
     def close(self) -> None:
         """The tab is closed on purpose."""
         self._keep.stop()
+        self._writing.close()
         self.runs.close()
         self.journal.clear()
         self.owner.release()
