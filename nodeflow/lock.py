@@ -8,19 +8,41 @@ For each node that names a model, every file of its weights with its SHA-256. A 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from .atomic import atomic_write
 from .errors import Fault, NodeflowError
 from .graph import Graph
-from .models import open_files, open_model
+from .models import adapter_file, open_control, open_files, open_image_encoder, open_ip_adapter, open_model
 from .saving import with_values
+from .values import Weights
 
 VERSION = 1
-_FIELDS = {"model/load": ("model",), "model/files": ("denoiser", "autoencoder", "text_encoder", "second", "third")}
+_FIELDS = {
+    "model/load": ("model",), "model/files": ("denoiser", "autoencoder", "text_encoder", "second", "third"),
+    "model/lora": ("path",), "control/load": ("network",), "control/load-ip-adapter": ("adapter",),
+    "control/load-image-encoder": ("encoder",),
+}  # fmt: skip
 """Nodes that open models -> the inputs that name them."""
+_ALONE: Mapping[str, Callable[[str], Weights | None]] = {
+    "control/load": open_control, "control/load-ip-adapter": open_ip_adapter,
+    "control/load-image-encoder": open_image_encoder,
+}  # fmt: skip
+"""Nodes that open one network -> how."""
+
+
+class _Named(NamedTuple):
+    """A model that a node names.
+
+    Args:
+        node: The type of the node.
+        model: Its name, or the names of its files, a line each.
+    """
+
+    node: str
+    model: str
 
 
 def lock_path(graph: Path) -> Path:
@@ -38,7 +60,8 @@ def locked(graph: Graph, values: Mapping[str, Any] | None = None) -> dict[str, A
     Raises:
         NodeflowError: NF401 and others, a model cannot be opened; NF212, the graph opens none.
     """
-    models = {name: {"model": model, "files": _hashes(model)} for name, model in _models(graph, values or {}).items()}
+    named = _models(graph, values or {})
+    models = {name: {"model": one.model, "files": _hashes(one)} for name, one in named.items()}
     if not models:
         raise NodeflowError("NF212", "the graph opens no model, so there is nothing to lock", fix="add Load model")
     return {"nodeflow-lock": VERSION, "models": models}
@@ -82,11 +105,11 @@ def verify(graph: Graph, lock: Mapping[str, Any], values: Mapping[str, Any] | No
     """
     models, pinned = _models(graph, values or {}), lock["models"]
     wrong: list[Fault] = []
-    for name, model in models.items():
+    for name, one in models.items():
         if name not in pinned:
-            wrong.append(Fault("NF415", f"{model!r} is not in the lock", name))
-        elif differing := _differences(pinned[name], model):
-            wrong.append(Fault("NF415", f"{model!r} differs from the lock in {differing}", name))
+            wrong.append(Fault("NF415", f"{one.model!r} is not in the lock", name))
+        elif differing := _differences(pinned[name], one):
+            wrong.append(Fault("NF415", f"{one.model!r} differs from the lock in {differing}", name))
     good = len(models) - len(wrong)
     verified = f"{good} of {len(models)} model{'s' * (len(models) != 1)} verified"
     if not wrong:
@@ -99,37 +122,52 @@ def _told(fault: Fault) -> str:
     return f"{fault.what} (node {fault.where})"
 
 
-def _differences(pinned: Mapping[str, Any], model: str) -> str:
+def _differences(pinned: Mapping[str, Any], named: _Named) -> str:
     """Which files differ, in words; empty = none."""
-    here = _hashes(model)
+    here = _hashes(named)
     files = sorted(name for name in {*here, *pinned["files"]} if here.get(name) != pinned["files"].get(name))
     more = f" and {len(files) - 3} more" if len(files) > 3 else ""
     return ", ".join(files[:3]) + more
 
 
-def _models(graph: Graph, values: Mapping[str, Any]) -> dict[str, str]:
+def _models(graph: Graph, values: Mapping[str, Any]) -> dict[str, _Named]:
     """The models that a graph names, by node."""
-    found: dict[str, str] = {}
+    found: dict[str, _Named] = {}
     for name, node in with_values(graph, values).nodes.items():
         fields = _FIELDS.get(node.type, ())
         chosen = [str(node.values[field]) for field in fields if node.values.get(field)]
         if not chosen and node.type == "model/load":
             chosen = ["emoji"]
         if chosen:
-            found[name] = "\n".join(chosen)
+            found[name] = _Named(node.type, "\n".join(chosen))
     return found
 
 
-def _hashes(model: str) -> dict[str, str]:
+def _hashes(named: _Named) -> dict[str, str]:
     """The SHA-256 of every file of a model's weights, by its place in the model's folder."""
-    from .diffusion.checkpoints.handles import files_of
     from .diffusion.checkpoints.identity import full_digest
 
-    several = model.split("\n")
-    parts = open_model(model) if len(several) == 1 else open_files(several)
+    folder, files = _files(named)
+    return {_place(file, folder): full_digest(file) for file in files}
+
+
+def _files(named: _Named) -> tuple[Path, Iterable[Path]]:
+    """A model's folder, and the files of its weights."""
+    from .diffusion.checkpoints.handles import files_of
+
+    if named.node == "model/lora":
+        file = Path(adapter_file(named.model)).expanduser()
+        if not file.is_file():
+            raise NodeflowError("NF401", "the file is missing", where=str(file))
+        return file.parent, (file,)
+    if named.node in _ALONE:
+        network = _ALONE[named.node](named.model)
+        assert network is not None
+        return Path(network.folder), files_of(network)
+    several = named.model.split("\n")
+    parts = open_model(named.model) if len(several) == 1 else open_files(several)
     assert parts is not None
-    files = dict.fromkeys(file for network in parts.networks if network.folder for file in files_of(network))
-    return {_place(file, parts.folder): full_digest(file) for file in files}
+    return parts.folder, dict.fromkeys(file for one in parts.networks if one.folder for file in files_of(one))
 
 
 def _place(file: Path, folder: Path) -> str:

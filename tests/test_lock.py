@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from picturing import write_adapter, write_eye
+from safetensors.torch import save_file
 
 from nodeflow import lock
 from nodeflow.cli.app import run_app
@@ -103,3 +106,23 @@ def test_a_run_with_other_models_is_refused_and_pictures_carry_the_lock(
     change(models[0])
     assert command(*run) == 5
     assert "0 of 1 model verified, 1 differs" in capsys.readouterr().err
+
+
+def test_control_networks_and_adapters_are_locked_too(tiny: Any, tmp_path: Path) -> None:
+    control = shutil.copytree(tiny("control"), tmp_path / "control")
+    adapter = write_adapter(tmp_path / "ip.safetensors")
+    encoder = write_eye(tmp_path / "eye")
+    lora = tmp_path / "lora.safetensors"
+    save_file({"lora_unet_x.lora_down.weight": torch.zeros(2, 3)}, lora)
+    made = Graph()
+    made.add("control/load", network=str(control))
+    made.add("control/load-ip-adapter", adapter=str(adapter))
+    made.add("control/load-image-encoder", encoder=str(encoder))
+    made.add("model/lora", path=str(lora))
+    pinned = lock.locked(made)
+    assert lock.verify(made, pinned) == "4 of 4 models verified"
+    data = bytearray(adapter.read_bytes())
+    data[-1] ^= 1
+    adapter.write_bytes(data)
+    with pytest.raises(NodeflowError, match=r"NF415 3 of 4 models verified, 1 differs: .*ip.safetensors"):
+        lock.verify(made, pinned)

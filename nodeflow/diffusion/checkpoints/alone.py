@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from nodeflow.errors import NodeflowError
+from nodeflow.errors import Fault, NodeflowError
 from nodeflow.values import Weights
 
 from .handles import found, read_part
@@ -46,6 +47,7 @@ FORMS = (
 NAMES = {
     "ControlNetModel": "a ControlNet", "T2IAdapter": "a T2I-Adapter", "IPAdapter": "an IP-Adapter",
     "CLIPVisionModelWithProjection": "an image encoder (CLIP vision model with projection)",
+    "FluxControlNetModel": "a ControlNet of Flux", "SD3ControlNetModel": "a ControlNet of Stable Diffusion 3",
 }  # fmt: skip
 
 
@@ -76,7 +78,19 @@ def open_network(
         component = _in_file(place, kinds) if place.is_file() else _in_folder(place, kinds)
         return handle(**read_part(component, variant, dtype))
 
-    return found(model, describe, variant, search_folders, download)
+    try:
+        return found(model, describe, variant, search_folders, download)
+    except NodeflowError as error:
+        raise NodeflowError.of(_sought(fault, model, kinds) for fault in error.faults) from None
+
+
+def _sought(fault: Fault, model: str, kinds: Collection[str]) -> Fault:
+    """What is missing, by what it would be: the names of whole models are no help here."""
+    if fault.code != "NF401" or not fault.what.startswith(("there is no model", "no model is chosen")):
+        return fault
+    wanted = " or ".join(NAMES[kind] for kind in kinds)
+    what = f"there is no {model[:60]!r} on this machine" if model else "nothing is chosen"
+    return replace(fault, what=what, fix=f"choose the folder or file of {wanted}, or put it into the models folder")
 
 
 def _in_folder(folder: Path, kinds: Collection[str]) -> Component:
@@ -108,5 +122,5 @@ def _config(file: Path, header: Header, form: Form) -> dict[str, object]:
 
 
 def _refused(what: str, kinds: Collection[str], place: Path, where: str) -> NodeflowError:
-    wanted = " or ".join(NAMES.get(kind, kind) for kind in kinds)
+    wanted = " or ".join(NAMES[kind] for kind in kinds)
     return NodeflowError("NF404", f"{what}, not {wanted}", where=str(place), fix=f"choose another {where}")

@@ -13,7 +13,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
+from weakref import WeakKeyDictionary
 
 import torch
 import torch.nn.functional as F
@@ -182,7 +183,7 @@ def touched(net: nn.Module, hand: Hand) -> dict[nn.Module, Change]:
         NodeflowError: NF414, the network has no block with self-attention of such a name, or not as many blocks that
             read a text as a reading is for.
     """
-    blocks = {name: block for name, block in net.named_modules() if getattr(block, "attends_to_itself", False)}
+    blocks = dict(_blocks(net).attending)
     found: dict[nn.Module, list[tuple[Touch, slice]]] = {}
     for touch, rows in hand.touches:
         names = [name for name in blocks if any(_names(layer, name) for layer in touch.layers)]
@@ -198,14 +199,41 @@ def touched(net: nn.Module, hand: Hand) -> dict[nn.Module, Change]:
 
 _WAY = ("down_blocks", "up_blocks", "mid_block")
 """The order in which adapters count the blocks of a U-net."""
+Named = list[tuple[str, Any]]
+
+
+class _Blocks(NamedTuple):
+    """The blocks of a network by their published names.
+
+    Args:
+        attending: Those with self-attention.
+        reading: Those that read a text, in the order of adapters.
+    """
+
+    attending: Named
+    reading: Named
+
+
+_KNOWN: WeakKeyDictionary[nn.Module, _Blocks] = WeakKeyDictionary()
+"""Of networks seen: to find them anew at each step takes longer than a small step."""
+
+
+def _blocks(net: nn.Module) -> _Blocks:
+    if net not in _KNOWN:
+        named = list(net.named_modules())
+        reading = [(name, block) for name, block in named if getattr(block, "reads_text", False)]
+        places = {head: i for i, head in enumerate(_WAY)}
+        reading.sort(key=lambda one: places.get(one[0].partition(".")[0], 0))
+        attending = [(name, block) for name, block in named if getattr(block, "attends_to_itself", False)]
+        _KNOWN[net] = _Blocks(attending, reading)
+    return _KNOWN[net]
 
 
 def _read(net: nn.Module, readings: Sequence[Reading]) -> dict[nn.Module, tuple[tuple[Tensor, Tensor, float], ...]]:
     """What each block reads beside the text; blocks that read nothing are left out."""
     if not readings:
         return {}
-    blocks = [(name, block) for name, block in net.named_modules() if getattr(block, "reads_text", False)]
-    blocks.sort(key=lambda one: _WAY.index(one[0].partition(".")[0]))
+    blocks = _blocks(net).reading
     sources: dict[nn.Module, tuple[tuple[Tensor, Tensor, float], ...]] = {}
     for reading in readings:
         widths = [block.attn2.to_k.out_features for _, block in blocks]
