@@ -86,8 +86,9 @@ SECTIONS: dict[str, tuple[Entry, ...]] = {
         Entry("previews", "Previews", "While sampling, at most; 0 shows none.", "number", unit="a second", high=60),
     ),
     "Memory": (
-        Entry("vram_gib", "Weights on the device", "Models that are idle leave it for those that are used; "
-              "0 is four fifths of a CUDA card, and no bound elsewhere.", "number", unit="GiB", step=0.5),
+        Entry("vram_gib", "Weights on the device", "Models that are idle leave it; one that is larger passes "
+              "through in blocks. "
+              "0: four fifths of a CUDA card, no bound elsewhere.", "number", unit="GiB", step=0.5),
         Entry("device_gib", "Results on the device", "What is over goes to memory; weights are not counted.", "number",
               unit="GiB", step=0.5),
         Entry("host_gib", "Results in memory", "What is over goes to disk.", "number", unit="GiB", step=0.5),

@@ -34,6 +34,10 @@ def test_models_make_room_for_each_other_and_the_picture_stays(tiny):
     kinds = {held.kind for held in free.residency.held()}
     assert kinds == {"CLIPTextModel", "UNet2DConditionModel", "AutoencoderKL"}
     assert [held.kind for held in tight.residency.held()] == ["AutoencoderKL"]
+    free.bound(1)
+    assert free.residency.held() == []
+    free.bound(0)
+    assert flows.load(GRAPH, engine=free)(**given | {"prompt": "a dog"}) and len(free.residency.held()) == 3
 
 
 def test_the_option_is_heard(nodeflow, tiny, tmp_path):

@@ -112,3 +112,39 @@ def test_a_window_learns_that_its_file_was_taken_over(window, path):
     other.release()
     window.files.look_outside()
     assert "read-only" not in space.title and "read-only" not in window.windowTitle()
+
+
+def test_a_killed_window_loses_a_second_at_most(window, path):
+    import json
+    import time
+    from pathlib import Path
+
+    from nodeflow import content
+
+    stage = subprocess.Popen(
+        [sys.executable, str(Path(__file__).with_name("stage.py"))],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    )  # fmt: skip
+
+    def ask(what):
+        stage.stdin.write(what + "\n")
+        stage.stdin.flush()
+        return json.loads(stage.stdout.readline())
+
+    try:
+        assert stage.stdout.readline()
+        ask(f"window.files.open_path({str(path)!r}) and 1")
+        ask("document.set_value('denoise', 'guidance', 7.25)")
+        time.sleep(1.0)
+    finally:
+        stage.kill()
+        stage.wait()
+        stage.stdin.close()
+        stage.stdout.close()
+    for file in content.user_folder("unsaved").glob("*.json"):
+        if str(path) not in file.read_text():
+            file.unlink()
+    window.files.recover()
+    assert path.name in window.notice.text.text()
+    window.notice.buttons["Recover"].click()
+    assert window.current.document.value("denoise", "guidance") == 7.25 and window.current.owner.other is None

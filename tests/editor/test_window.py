@@ -78,16 +78,20 @@ def test_a_number_is_dragged_in_one_step_of_undo(window, opened, hands: Hands):
 
 
 def test_a_wire_is_dragged_refused_taken_off_and_put_back(window, opened, hands: Hands, qtbot):
+    from PySide6.QtWidgets import QToolTip
+
     document, canvas = window.current.document, window.current.canvas
     before = document.text
-    lit = {}
+    lit, said = {}, []
 
     def look():
         lit.update({name: node.lit for name, node in canvas.nodes.items()})
+        said.append(QToolTip.text())
 
     wrong = (hands.port("load", "out", "scheduler"), hands.port("decode", "in", "latent"))
     hands.drag(*wrong, before=look)
     assert document.text == before and ("in", "default") in lit["schedule"] and not lit["decode"]
+    assert said == ["scheduler is SchedulerConfig, latent takes Latent"]
     assert all(node.lit is None for node in canvas.nodes.values()) and not canvas.live.isVisible()
     hands.drag(hands.port("denoise", "out", "estimate"), hands.port("decode", "in", "latent"))
     assert document.graph.nodes["decode"].wires["latent"] == "denoise.estimate"
