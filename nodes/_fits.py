@@ -65,20 +65,32 @@ def fit_adapter(file: FilePath, denoiser: Facts, text_encoder: Facts) -> None:
     Raises:
         NodeflowError: NF211, saying which models it fits; and as reading the file's header raises.
     """
-    from nodeflow.diffusion.adapters.fits import made_for, word_width
-    from nodeflow.diffusion.checkpoints.families import read_by
+    from nodeflow.diffusion.adapters.fits import made_for, word_widths
+    from nodeflow.diffusion.adapters.patch import parts_in
 
     model = denoiser or {}
+    parts_in(file)
     made = made_for(file)
     if made is not None and not made.fits(model.get("kind"), model.get("states"), model.get("wide")):
         reads = f", reading text states {model['states']} wide" if model.get("states") else ""
         what = f"this LoRA is for {made.words}, and this model is {model.get('family')}{reads}"
         wanted = made.wanted(model.get("family", ""), model.get("states"))
         raise NodeflowError("NF211", what, where="path", fix=f"choose a LoRA for {wanted}")
-    have, need = (text_encoder or {}).get("width"), word_width(file)
-    if have and need and have != need:
-        what = f"this word was learnt by text encoders {need} wide, and this model's is {have} wide"
-        raise NodeflowError("NF211", what, where="path", fix=f"choose a word for {read_by(have)}")
+    _fit_word(text_encoder or {}, word_widths(file), model.get("family") or "this model")
+
+
+def _fit_word(encoder: Mapping[str, Any], need: Mapping[str, int], family: str) -> None:
+    """Refuse a word that was learnt by other text encoders; SDXL's refiner has but the second of two."""
+    have = encoder.get("clips")
+    second = have and "text_encoder" not in have and have.items() <= need.items()
+    if have is None or not need or have == need or second:
+        return
+    wide = " and one ".join(str(have[part]) for part in sorted(have))
+    own = f"this model's is {wide} wide" if have else "this model does not read with CLIP"
+    learnt = " and one ".join(str(need[part]) for part in sorted(need))
+    what = f"this word was learnt by a CLIP {learnt} wide, and {own}"
+    fix = f"choose a word that was learnt with {family}" if have else "leave it out"
+    raise NodeflowError("NF211", what, where="path", fix=fix)
 
 
 def same_names(text: str | None, denoiser: Facts) -> None:
@@ -231,12 +243,20 @@ def steers(control: Facts, denoiser: Facts) -> None:
     network, model = control or {}, denoiser or {}
     wanted = STEERED.get(network.get("kind", ""), "")
     if wanted and model.get("kind") and model["kind"] != wanted:
-        what = f"this ControlNet steers a {wanted}, the model has a {model['kind']}"
-        raise NodeflowError("NF211", what, where="model", fix=f"use {_MODELS[wanted]}, or another ControlNet")
+        own = "T2I-Adapter" if network["kind"] == "T2IAdapter" else "ControlNet"
+        what = f"this {own} steers a {wanted}, the model has a {model['kind']}"
+        raise NodeflowError("NF211", what, where="model", fix=f"use {_MODELS[wanted]}, or another {own}")
     have, need = network.get("states"), model.get("states")
     if have and need and have != need:
         what = f"the ControlNet reads text states of {have} numbers, the model {need}"
         raise NodeflowError("NF211", what, where="network", fix="use a ControlNet of the model's own family")
+    levels, wide = network.get("levels"), model.get("levels")
+    is_xl = str(model.get("family")).startswith("sdxl")
+    if levels and wide and (levels[: len(wide)] != wide or network["xl"] != is_xl):
+        title = "SDXL" if network["xl"] else "Stable Diffusion 1"
+        what = f"this T2I-Adapter is for models of {title} with {', '.join(map(str, levels))} channels"
+        what += f", and this model is {model.get('family')} with {', '.join(map(str, wide))}"
+        raise NodeflowError("NF211", what, where="network", fix="use a T2I-Adapter of the model's own family")
 
 
 def fit_mode(control: Facts, mode: int | None) -> None:

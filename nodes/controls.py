@@ -23,7 +23,11 @@ def _network_facts(network: str | None, variant: str | None, **_: Any) -> dict[s
         return {}
     config = handle.config
     states = config.get("cross_attention_dim") or config.get("joint_attention_dim")
-    return {"control_network": {"kind": handle.kind, "states": states, "modes": config.get("num_mode")}}
+    told = {"kind": handle.kind, "states": states, "modes": config.get("num_mode")}
+    if handle.kind == "T2IAdapter":
+        levels = config.get("channels", (320, 640, 1280, 1280))
+        told |= {"levels": list(levels), "xl": config.get("adapter_type") == "full_adapter_xl"}
+    return {"control_network": told}
 
 
 @node("control/load", title="Load ControlNet or adapter", waits=True, fingerprint=_content, describe=_network_facts)

@@ -51,6 +51,7 @@ def _described(parts: Any) -> dict[str, Any]:
             "blocks": list(blocks_of(parts.denoiser.kind, parts.denoiser.config)),
             "wide": width_of(parts.denoiser.kind, parts.denoiser.config),
             "attention": attention_blocks({"_class_name": parts.denoiser.kind, **parts.denoiser.config}),
+            "levels": list(parts.denoiser.config.get("block_out_channels") or ()),
             **_texts_read(parts.denoiser),
         },
         "autoencoder": {"space": space, "media": parts.autoencoder.media},
@@ -72,7 +73,13 @@ def _texts_written(encoder: TextEncoder) -> dict[str, Any]:
     """How wide the text states are that encoders write together, and how they are put together."""
     family = next(one for one in FAMILIES if one.texts and one.texts.reading == encoder.reading)
     width = text_width(family.texts, [one.config for one in encoder.all]) if family.texts else None
-    return {"width": width, "reading": encoder.reading}
+    names = family.texts.components if family.texts else ()
+    clips = {
+        name: one.config.get("hidden_size")
+        for name, one in zip(names, encoder.all, strict=False)
+        if one.kind.startswith("CLIPText")
+    }
+    return {"width": width, "reading": encoder.reading, "clips": clips}
 
 
 @node("model/load", title="Load model", waits=True, fingerprint=_content, describe=_facts)

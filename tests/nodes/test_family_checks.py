@@ -100,7 +100,7 @@ def test_strengths_for_blocks_of_another_model(engine, graph, tmp_path):
 
 def test_a_word_of_another_family(engine, graph, tmp_path):
     (line,) = said(engine, adapted(graph, {"emb_params": torch.zeros(1, 768)}, tmp_path))
-    assert "768 wide" in line and "this model's is 56 wide" in line
+    assert "768 wide" in line and "this model's is 32 and one 24 wide" in line
 
 
 def test_widths_name_their_families():

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from oracle.whole import Model
 from safetensors.torch import save_file
 from tiny import Tiny
 from toy_training import Host, two_kinds
@@ -14,6 +15,7 @@ from nodeflow.diffusion.adapters.patch import patched
 from nodeflow.diffusion.checkpoints import open_model
 from nodeflow.diffusion.checkpoints.load import load_weights
 from nodeflow.diffusion.checkpoints.tokenizer import load_tokenizer
+from nodeflow.diffusion.reading import Prompts, conditioning
 from nodeflow.diffusion.text import encode
 from nodeflow.diffusion.training.concepts import Word, learn_word
 from nodeflow.diffusion.training.course import Course
@@ -75,3 +77,35 @@ def test_a_word_written_elsewhere_is_known_here(form: str, tiny: Tiny, tmp_path:
         load_tokenizer(patched(handle, path))
     with pytest.raises(NodeflowError, match=r"NF404.*text_encoder, not for the unet"):
         patched(parts.denoiser, path)
+
+
+def test_a_word_of_both_encoders_of_sdxl_is_read_as_there(tiny: Tiny, tmp_path: Path) -> None:
+    folder, draw = tiny("sdxl"), torch.Generator().manual_seed(1)
+    rows = {"clip_l": torch.randn(2, 32, generator=draw), "clip_g": torch.randn(2, 24, generator=draw)}
+    path = tmp_path / "<zork>.safetensors"
+    save_file(rows, path)
+    pipe = diffusers.StableDiffusionXLPipeline.from_pretrained(folder, add_watermarker=False)
+    for key, number in (("clip_l", ""), ("clip_g", "_2")):
+        parts = {name: getattr(pipe, f"{name}{number}") for name in ("text_encoder", "tokenizer")}
+        pipe.load_textual_inversion(rows[key], token="<zork>", **parts)
+    encoder = open_model(str(folder), dtype="float32").text_encoder
+    assert encoder is not None
+    model = Model(str(folder), None, None, None)
+    learnt = patched(encoder, path)
+    for prompt in PROMPTS:
+        said = conditioning(learnt, Prompts([prompt], "none"), model.lend)
+        expected, _, pooled, _ = pipe.encode_prompt(prompt, do_classifier_free_guidance=False)
+        torch.testing.assert_close(said.states, expected.detach(), rtol=0, atol=1e-4)
+        torch.testing.assert_close(said.pooled, pooled.detach(), rtol=0, atol=1e-4)
+
+
+def test_the_refiner_learns_the_second_half(tiny: Tiny, tmp_path: Path) -> None:
+    path = tmp_path / "zork.safetensors"
+    save_file({"clip_l": torch.randn(1, 32), "clip_g": torch.randn(1, 24)}, path)
+    encoder = open_model(str(tiny("sdxl_refiner"))).text_encoder
+    assert encoder is not None
+    assert [patch.part for patch in patched(encoder, path).patches] == ["text_encoder_2"]
+    first = open_model(str(tiny())).text_encoder
+    assert first is not None
+    with pytest.raises(NodeflowError, match="NF404"):
+        patched(first, path)

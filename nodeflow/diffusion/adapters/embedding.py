@@ -61,7 +61,9 @@ def grow(net: nn.Module, rows: Tensor, where: str = "") -> GrownEmbedding:
     Raises:
         NodeflowError: NF407, the rows are of another width.
     """
-    name = next(name for name, _ in net.named_modules() if name.endswith("token_embedding"))
+    name = next((name for name, _ in net.named_modules() if name.endswith("token_embedding")), None)
+    if name is None:
+        raise NodeflowError("NF407", "words are learnt by text encoders of CLIP, and this is none", where=where)
     table: Any = net.get_submodule(name)
     weight = next(p for p in table.parameters())
     if rows.shape[-1] != weight.shape[-1]:

@@ -118,12 +118,12 @@ def _width(pieces: Pieces) -> int | None:
     return math.prod(side[1] for side in sides if side) if all(sides) else None
 
 
-def word_width(path: Path) -> int | None:
-    """How wide the vectors of the learnt words in a file are; None for a file of another kind.
+def word_widths(path: Path) -> dict[str, int]:
+    """How wide the vectors of the learnt words in a file are, by the text encoder that learnt them; empty = no words.
 
     Raises:
         NodeflowError: As `read_header`.
     """
     shapes = {name: tuple(info.shape) for name, info in read_header(path).tensors.items()}
-    words = names.words_in(shapes, path)
-    return next(iter(shapes.values()))[-1] if words else None
+    found = names.words_in(shapes, path)
+    return {part: max(shapes[name][-1] for name in of.values()) for part, of in found.items()}

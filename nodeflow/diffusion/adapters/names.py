@@ -96,14 +96,21 @@ def read(key: str) -> Name | None:
     return None
 
 
-def words_in(shapes: Mapping[str, tuple[int, ...]], path: Path) -> dict[str, int]:
-    """The words of a file and how many vectors each has, from its header; empty for a file of another kind.
+def words_in(shapes: Mapping[str, tuple[int, ...]], path: Path) -> dict[str, dict[str, str]]:
+    """The words of a file, from its header: part of a model -> word -> the tensor of its vectors.
+
+    Empty for a file of another kind.
 
     Args:
         shapes: Of the file's tensors, by name.
         path: The file.
     """
-    if "emb_params" in shapes:
-        return {path.stem: shapes["emb_params"][0]} if len(shapes["emb_params"]) == 2 else {}
-    plain = all(len(shape) in (1, 2) and "." not in name for name, shape in shapes.items())
-    return {name: 1 if len(shape) == 1 else shape[0] for name, shape in shapes.items()} if plain else {}
+    if not shapes or not all(len(shape) in (1, 2) and "." not in name for name, shape in shapes.items()):
+        return {}
+    if shapes.keys() <= PAIRED.keys():
+        return {PAIRED[name]: {path.stem: name} for name in shapes}
+    return {"text_encoder": {path.stem if name == "emb_params" else name: name for name in shapes}}
+
+
+PAIRED = {"clip_l": "text_encoder", "clip_g": "text_encoder_2"}
+"""What a word's vectors are called that was learnt by both text encoders of SDXL, and whose they are."""

@@ -55,6 +55,8 @@ def _changed(handle: W, file: Path, part: str, strength: float, blocks: str = ""
 def _patched_texts(first: TextEncoder, file: Path, found: set[str], strength: float) -> TextEncoder:
     """Each text encoder with what a file has for it."""
     wanted = sorted(part for part in found if part.startswith("text_encoder"))
+    if _lacks_first(first) and {*names.PAIRED.values()} == found:
+        wanted = ["text_encoder_2"]
     seats = {part: _seat(first, part) for part in wanted}
     if not wanted or any(seat is None for seat in seats.values()):
         missing = next((part for part in wanted if seats[part] is None), "text_encoder")
@@ -64,6 +66,12 @@ def _patched_texts(first: TextEncoder, file: Path, found: set[str], strength: fl
         assert seat is not None
         encoders[seat] = _changed(encoders[seat], file, part, strength)
     return replace(encoders[0], more=tuple(encoders[1:]))
+
+
+def _lacks_first(first: TextEncoder) -> bool:
+    """Whether a model has but the second of the text encoders that a word was learnt by, as SDXL's refiner."""
+    texts = next((one.texts for one in FAMILIES if one.texts and one.texts.reading == first.reading), None)
+    return texts is not None and "text_encoder" not in texts.components
 
 
 def _seat(first: TextEncoder, part: str) -> int | None:
@@ -98,8 +106,8 @@ def parts_in(path: str | Path) -> set[str]:
     shapes = {name: info.shape for name, info in read_header(file).tensors.items()}
     read = {key: names.read(key) for key in shapes}
     found = {name.part for name in read.values() if name}
-    if not found and words_of(file):
-        return {"text_encoder"}
+    if not found and (words := names.words_in(shapes, file)):
+        return set(words)
     if not found:
         fix = "choose a LoRA in diffusers', PEFT's or kohya's form, or learnt words"
         raise NodeflowError("NF403", "there is no adapter in this file that we know", where=str(path), fix=fix)
@@ -110,10 +118,11 @@ def parts_in(path: str | Path) -> set[str]:
     return found
 
 
-def words_of(path: Path) -> dict[str, int]:
-    """The learnt words in a file and how many vectors each has; empty for a file of another kind."""
+def words_of(path: Path, part: str) -> dict[str, int]:
+    """The words in a file that a text encoder learns by it and how many vectors each has; empty = none."""
     shapes = {name: tuple(info.shape) for name, info in read_header(path).tensors.items()}
-    return names.words_in(shapes, path)
+    found = names.words_in(shapes, path).get(part, {})
+    return {word: shapes[name][0] if len(shapes[name]) == 2 else 1 for word, name in found.items()}
 
 
 def words(handle: Weights) -> dict[str, int]:
@@ -124,7 +133,7 @@ def words(handle: Weights) -> dict[str, int]:
     """
     found: dict[str, int] = {}
     for patch in (one for one in handle.patches if isinstance(one, Patch)):
-        for word, count in words_of(Path(patch.path)).items():
+        for word, count in words_of(Path(patch.path), patch.part).items():
             if word in found:
                 raise NodeflowError(
                     "NF408", f"two files teach the word {word!r}", where=patch.path, fix="leave one out"
@@ -151,8 +160,9 @@ def apply(net: nn.Module, patch: Patch | Mix) -> None:
             "NF402", "the adapter has changed since it was opened", where=patch.path, fix="run it again"
         )
     tensors, metadata = read_stored(file), read_header(file).metadata
-    if words_of(file):
-        embedding.apply(net, tensors, patch.strength, patch.path)
+    if words := names.words_in({name: tuple(tensor.shape) for name, tensor in tensors.items()}, file):
+        vectors = {word: tensors[name] for word, name in words.get(patch.part, {}).items()}
+        embedding.apply(net, vectors, patch.strength, patch.path)
         return
     found = lora.updates(tensors, metadata, patch.part, net, patch.path)
     lora.apply(net, found, patch.strength, shares_in(net, patch.blocks))

@@ -8,6 +8,8 @@ from itertools import zip_longest
 import torch
 from torch import Tensor, nn
 
+from nodeflow.errors import NodeflowError
+
 from .perturbation import Changes
 
 
@@ -56,7 +58,7 @@ class DownBlock(nn.Module):
             x = resnet(x, temb)
             if attend is not None:
                 x = attend(x, context, mask, changes)
-                x = x if added is None or i < len(self.resnets) else x + added
+                x = x if added is None or i < len(self.resnets) else _sum(x, added)
             if skips is not None:
                 skips.append(x)
         for downsample in self.downsamplers:
@@ -64,10 +66,17 @@ class DownBlock(nn.Module):
             if skips is not None:
                 skips.append(x)
         if added is not None and not len(self.attentions):
-            x = x + added
+            x = _sum(x, added)
             if skips is not None:
                 skips[-1] = x
         return x
+
+
+def _sum(x: Tensor, added: Tensor) -> Tensor:
+    if x.shape != added.shape:
+        what = f"the adapter adds features {list(added.shape)} to those of a block, {list(x.shape)}"
+        raise NodeflowError("NF414", what, fix="use a T2I-Adapter made for this model")
+    return x + added
 
 
 class MidBlock(nn.Module):
