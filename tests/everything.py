@@ -127,7 +127,8 @@ def _lora(graph: Graph, path: Path, _: Path) -> None:
 def _control(graph: Graph, path: Path, picture: Path) -> None:
     image = graph.add("image/load", path=str(picture))
     network = graph.add("control/load", network=str(path))
-    node = graph.add("control/apply", model=LOAD, network=network["control_network"], image=image["image"])
+    wires = {"network": network["control_network"], "image": image["image"], "autoencoder": Port("load.autoencoder")}
+    node = graph.add("control/apply", model=LOAD, **wires)
     _through(graph, node.name, "denoiser")
 
 
