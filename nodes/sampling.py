@@ -136,13 +136,12 @@ def _guide(
     model: Denoiser, guidance: float, rescale: float, positive: Conditioning | None, guide: Guidance | None
 ) -> tuple[Guidance, float | None]:
     """The guidance, and the number that a model of a family that is told it gets: no second prediction is needed."""
-    from nodeflow.diffusion.checkpoints.families import known
-    from nodeflow.diffusion.denoising import plain
+    from nodeflow.diffusion.denoising import plain, usual
 
-    family = known(model.family)
-    if family is not None and family.guidance == "embedded":
-        return guide or plain(1.0), guidance
-    return guide or plain(guidance if positive is not None else 1.0, rescale), None
+    own, told = usual(model.family, guidance, rescale)
+    if told is None and positive is None:
+        own = plain(1.0)
+    return guide or own, told
 
 
 def _walked(

@@ -10,6 +10,7 @@ from ..errors import NodeflowError
 from ..values import Conditioning, Control, Guidance, Latent, PicturePrompt, Schedule, moved
 from .adapters.control import Steering
 from .calling import completed, shown_channels, tokens
+from .checkpoints.families import known
 from .guidance import NEGATIVE, POSITIVE, Guided, built, network, prompts_wanted
 from .sampling import Sampled, Standing, begin_at, call_of, sample, seeds
 from .schedulers import Noise, Solver, State
@@ -121,6 +122,13 @@ def wants_negative(guidance: Guidance, schedule: Schedule) -> bool:
     """Whether a run will ever ask for the negative prompt, so that it must be encoded."""
     guide, solver = built(guidance), bound(schedule)
     return NEGATIVE in prompts_wanted(guide, solver.schedule) or (solver.cfg_pp and guide.unconditional == NEGATIVE)
+
+
+def usual(family: str, scale: float, rescale: float = 0.0) -> tuple[Guidance, float | None]:
+    """How a family's models follow a prompt, and the number that they are told: those need no second prediction."""
+    own = known(family)
+    embedded = own is not None and own.guidance == "embedded"
+    return (plain(1.0), scale) if embedded else (plain(scale, rescale), None)
 
 
 def plain(scale: float, rescale: float = 0.0) -> Guidance:

@@ -15,7 +15,7 @@ FILE_NAME = "pytorch_lora_weights.safetensors"
 """What diffusers looks for in a folder."""
 
 Parts = Mapping[str, Mapping[str, Lora]]
-"""Updates by part ("unet", "text_encoder") and layer."""
+"""Updates by part ("unet", "transformer", "text_encoder") and layer."""
 
 
 def save_diffusers(path: Path, parts: Parts) -> None:
@@ -39,7 +39,7 @@ def save_kohya(path: Path, parts: Parts) -> None:
     Raises:
         NodeflowError: NF108, the file cannot be written.
     """
-    prefixes = {"unet": "lora_unet_", "text_encoder": "lora_te_"}
+    prefixes = {"unet": "lora_unet_", "transformer": "lora_transformer_", "text_encoder": "lora_te_"}
     tensors: dict[str, Tensor] = {}
     for part, found in parts.items():
         for layer, update in found.items():

@@ -102,7 +102,7 @@ def save_model(
         NodeflowError: NF108, the name is taken or the folder cannot be written; NF401 and others, as loading the
             networks raises.
     """
-    parts: dict[str, Weights] = {_component(denoiser): denoiser}
+    parts: dict[str, Weights] = {component(denoiser): denoiser}
     if autoencoder is not None and not autoencoder.identity:
         parts["vae"] = autoencoder
     encoders = _encoders(denoiser, text_encoder)
@@ -143,7 +143,7 @@ def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in options.items() if key not in told}
 
 
-def _component(denoiser: Denoiser) -> str:
+def component(denoiser: Denoiser) -> str:
     """The name of a denoiser among the components of its model."""
     return "transformer" if "Transformer" in denoiser.kind else "unet"
 

@@ -11,7 +11,7 @@ from nodeflow.values import Denoiser, SchedulerConfig
 
 from ..adapters.patch import patched
 from ..adapters.saving import FILE_NAME, save_diffusers, save_kohya
-from ..checkpoints.save import save_network, saved_handle
+from ..checkpoints.save import component, save_network, saved_handle
 from . import lowrank
 from .course import Course, Result
 from .draws import seed_of
@@ -89,7 +89,7 @@ def distil(
             if layers is None or low_rank is None:
                 save_network(folder / "unet", base.denoiser.kind, base.denoiser.config, average)
                 return
-            learnt = {"unet": lowrank.learnt(lesson.net, average, layers, low_rank.scale)}
+            learnt = {component(base.denoiser): lowrank.learnt(lesson.net, average, layers, low_rank.scale)}
             save_diffusers(folder / FILE_NAME, learnt)
             save_kohya(folder / KOHYA, learnt)
 

@@ -12,7 +12,7 @@ from nodeflow.training import Dataset
 from nodeflow.values import Conditioning, Image
 
 from .. import latents, sounds, text
-from ..denoising import denoise, plain
+from ..denoising import denoise, usual
 from ..reading import conditioning
 from ..scheduling import make_schedule
 from .completing import blank
@@ -79,7 +79,7 @@ def painter(
             course,
             lesson.base,
             lesson.net,
-            {**both, "guidance": plain(wanted.guidance), **(more or {})},
+            {**both, **_followed(lesson.base, wanted.guidance), **(more or {})},
             shape,
             count,
             wanted.seed,
@@ -135,7 +135,7 @@ def class_pictures(
         both = {name: texts(course, base, prompts, None) for name, prompts in _pair((prompt,)).items()}
         with course.host.weights(base.denoiser) as net:
             return paint(
-                course, base, net, {**both, "guidance": plain(guidance)}, size, number, seed + first, Wanted.steps
+                course, base, net, {**both, **_followed(base, guidance)}, size, number, seed + first, Wanted.steps
             )
 
     return own_pictures(course, Path(key), prompt, count, max(size), some)
@@ -147,6 +147,12 @@ def texts(course: Course, base: Base, prompts: Sequence[str], trained: TrainedTe
         return text.encode(prompts, trained.tokenizer, trained.encoder, weighting="none", windows=1)
     assert base.text_encoder is not None
     return conditioning(base.text_encoder, first_window(prompts), course.host.weights)
+
+
+def _followed(base: Base, scale: float) -> dict[str, Any]:
+    """The arguments of `denoise` that say how strongly to follow a prompt."""
+    guidance, told = usual(base.denoiser.family, scale)
+    return {"guidance": guidance, "told_guidance": told}
 
 
 def _pair(prompts: Sequence[str]) -> dict[str, Sequence[str]]:

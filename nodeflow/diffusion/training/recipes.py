@@ -14,7 +14,7 @@ from nodeflow.values import Denoiser, TextEncoder
 
 from ..adapters.patch import patched
 from ..adapters.saving import FILE_NAME, save_diffusers, save_kohya
-from ..checkpoints.save import save_network, saved_handle
+from ..checkpoints.save import component, save_network, saved_handle
 from . import lowrank
 from .course import Course, Result
 from .draws import seed_of
@@ -137,8 +137,10 @@ def train_lora(
 
         def export(folder: Path, run: Trainer) -> None:
             average = run.average()
+            parts = {name: component(base.denoiser) if name == "unet" else name for name in layers}
             learnt = {
-                name: lowrank.learnt(nets[name], part(average, name), own, how.scale) for name, own in layers.items()
+                parts[name]: lowrank.learnt(nets[name], part(average, name), own, how.scale)
+                for name, own in layers.items()
             }
             save_diffusers(folder / FILE_NAME, learnt)
             save_kohya(folder / KOHYA, learnt)
