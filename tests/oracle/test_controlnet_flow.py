@@ -23,6 +23,7 @@ from nodeflow.errors import NodeflowError
 from nodeflow.execution import Cache
 from nodeflow.graph.check import check
 from nodeflow.graph.graph import Port
+from nodeflow.models import open_control
 from nodeflow.values import Image
 
 Options = dict[str, Any]
@@ -103,6 +104,21 @@ def test_defaults_of_the_configuration_are_the_published_ones(kind: str) -> None
     found = {key: value for key, value in ours.config.items() if key in published}
     assert found == {key: tuple(value) if isinstance(value, list) else value for key, value in published.items()}
     assert {n: t.shape for n, t in ours.state_dict().items()} == {n: t.shape for n, t in known.state_dict().items()}
+
+
+def test_a_file_without_its_folder(tmp_path: Path) -> None:
+    full = FLUX | {"attention_head_dim": 32, "axes_dims_rope": [4, 14, 14], "num_mode": 4}
+    folder = Path(write(tmp_path / "full", full))
+    known, file = open_control(str(folder)), folder / "diffusion_pytorch_model.safetensors"
+    alone = open_control(str(file.rename(tmp_path / "union.safetensors")))
+    assert known is not None and alone is not None and alone.kind == "FluxControlNetModel"
+    assert all(known.config.get(key) == value for key, value in alone.config.items())
+    write(tmp_path / "sd3", SD3)
+    file = tmp_path / "sd3" / "diffusion_pytorch_model.safetensors"
+    beside = open_control(str(file))
+    assert beside is not None and beside.kind == "SD3ControlNetModel"  # its config.json is beside it
+    with pytest.raises(NodeflowError, match=r"NF406.*a ControlNet for Stable Diffusion 3.*config.json"):
+        open_control(str(file.rename(tmp_path / "sd3.safetensors")))
 
 
 # -- whole runs through the template graph ---------------------------------------------------------------------------

@@ -170,3 +170,17 @@ def test_in_some_blocks_only(larger: Model, eye: Path, encoder: Any, tmp_path: P
     scales = {"up": {"block_0": [0.0, 0.9]}, "down": {"block_1": [0.4]}}
     agree(found, expected(larger, "StableDiffusionXLPipeline", eye, [file], [image], scales))
     assert (found - ours(larger, [prompt(file, look(encoder, image))])).abs().max() > 1e-3
+
+
+def test_each_of_a_batch_reads_the_picture(model: Model, encoder: Any, tmp_path: Path) -> None:
+    """A batch gives what its samples give alone, also where attention is perturbed beside."""
+    one = prompt(write_adapter(tmp_path / "adapter.safetensors"), look(encoder, picture(5)))
+    nets = {"": [(one, load_weights(one.network))]}
+    schedule = make_schedule(model.parts.scheduler, steps=3)
+    guidance = plain(GUIDANCE).then("perturbed-attention", scale=2.0, layers=("mid_block",))
+
+    def made(count: int, seed: int) -> Tensor:
+        begin, said = latents.empty(model.space, 16, 16, count), {**model.prompts(), "guidance": guidance, "seed": seed}
+        return denoise(model.net, begin, schedule, controls=nets, **said).latent.data
+
+    torch.testing.assert_close(made(2, 7), torch.cat([made(1, 7), made(1, 8)]), rtol=0, atol=1e-5)

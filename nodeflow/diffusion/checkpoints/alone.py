@@ -13,7 +13,7 @@ from nodeflow.values import Weights
 from .handles import found, read_part
 from .headers import Header, read_header
 from .layout import Component
-from .marks import recognise
+from .marks import Recognised, recognise
 from .originals import part, sources
 from .originals.alone import ALONE
 
@@ -40,6 +40,7 @@ FORMS = (
     Form("ControlNetModel", "control_model.input_hint_block.0.weight", "control_model.", "ldm-controlnet"),
     Form("ControlNetModel", "input_hint_block.0.weight", "", "ldm-controlnet"),
     Form("ControlNetModel", "controlnet_cond_embedding.conv_in.weight"),
+    Form("FluxControlNetModel", "controlnet_x_embedder.weight"),
     Form("IPAdapter", "ip_adapter.1.to_k_ip.weight"),
     Form("CLIPVisionModelWithProjection", "visual_projection.weight"),
 )
@@ -47,7 +48,7 @@ FORMS = (
 NAMES = {
     "ControlNetModel": "a ControlNet", "T2IAdapter": "a T2I-Adapter", "IPAdapter": "an IP-Adapter",
     "CLIPVisionModelWithProjection": "an image encoder (CLIP vision model with projection)",
-    "FluxControlNetModel": "a ControlNet of Flux", "SD3ControlNetModel": "a ControlNet of Stable Diffusion 3",
+    "FluxControlNetModel": "a ControlNet", "SD3ControlNetModel": "a ControlNet",
 }  # fmt: skip
 
 
@@ -88,7 +89,7 @@ def _sought(fault: Fault, model: str, kinds: Collection[str]) -> Fault:
     """What is missing, by what it would be: the names of whole models are no help here."""
     if fault.code != "NF401" or not fault.what.startswith(("there is no model", "no model is chosen")):
         return fault
-    wanted = " or ".join(NAMES[kind] for kind in kinds)
+    wanted = " or ".join(dict.fromkeys(NAMES[kind] for kind in kinds))
     what = f"there is no {model[:60]!r} on this machine" if model else "nothing is chosen"
     return replace(fault, what=what, fix=f"choose the folder or file of {wanted}, or put it into the models folder")
 
@@ -105,7 +106,10 @@ def _in_file(file: Path, kinds: Collection[str]) -> Component:
     header = read_header(file)
     form = next((form for form in FORMS if form.kind in kinds and form.mark in header.tensors), None)
     if form is None:
-        raise _refused(f"this is {recognise(header).words}", kinds, file, "file")
+        known = recognise(header)
+        if known.what in _BY_CONFIG and (file.parent / "config.json").is_file():
+            return _in_folder(file.parent, kinds)
+        raise _not_alone(known, kinds, file)
     return Component("", form.kind, file, part(form.names, form.prefix), _config(file, header, form))
 
 
@@ -121,6 +125,17 @@ def _config(file: Path, header: Header, form: Form) -> dict[str, object]:
         raise NodeflowError("NF402", what, where=str(file), fix="download the file again") from None
 
 
+_BY_CONFIG = ("controlnet", "t2i-adapter")
+"""What may open by the configuration beside it, where its header does not tell its form."""
+
+
+def _not_alone(known: Recognised, kinds: Collection[str], file: Path) -> NodeflowError:
+    if known.what not in _BY_CONFIG or "ControlNetModel" not in kinds:
+        return _refused(f"this is {known.words}", kinds, file, "file")
+    what = f"this is {known.words}, whose form no header tells"
+    return NodeflowError("NF406", what, where=str(file), fix="put its config.json beside it")
+
+
 def _refused(what: str, kinds: Collection[str], place: Path, where: str) -> NodeflowError:
-    wanted = " or ".join(NAMES[kind] for kind in kinds)
+    wanted = " or ".join(dict.fromkeys(NAMES[kind] for kind in kinds))
     return NodeflowError("NF404", f"{what}, not {wanted}", where=str(place), fix=f"choose another {where}")

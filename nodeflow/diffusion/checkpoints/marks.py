@@ -102,9 +102,9 @@ _DENOISERS = (
     Mark(("transformer_blocks.0.attn.add_q_proj.weight", "txt_norm.weight"), "denoiser", "Qwen-Image", "qwen-image"),
     Mark(("double_layers.0.attn.w2q.weight",), "denoiser", "AuraFlow", "auraflow"),
     Mark(("x_embedder.weight", "single_transformer_blocks.0.proj_mlp.weight", "context_embedder.weight"), "denoiser",
-         "Flux.1", "flux"),
+         "Flux.1", "flux", ("controlnet_x_embedder.weight",)),
     Mark(("pos_embed.proj.weight", "transformer_blocks.0.attn.add_q_proj.weight"), "denoiser", "Stable Diffusion 3",
-         "sd3"),
+         "sd3", ("controlnet_blocks.0.weight",)),
     Mark(("conv_in.weight", "add_embedding.linear_1.weight"), "denoiser", "SDXL", "sdxl",
          ("controlnet_mid_block.weight",)),
     Mark(("conv_in.weight", "down_blocks.0.resnets.0.time_emb_proj.weight"), "denoiser", "Stable Diffusion", "sd1",
@@ -260,7 +260,7 @@ def _text_width(shapes: Shapes) -> int:
     """How wide the text states are that the network reads; 0 = unknown."""
     ends = (".attn2.to_k.weight", ".attn2.to_k.lora_A.weight", ".attn2.to_k.lora.down.weight",
             "attn2_to_k.lora_down.weight", "attn2_to_k.lora_A.weight",
-            "attn2.processor.to_k_lora.down.weight")  # fmt: skip
+            "attn2.processor.to_k_lora.down.weight", ".to_k_ip.weight")  # fmt: skip
     return next((shape[1] for name, shape in shapes.items() if name.endswith(ends) and len(shape) > 1), 0)
 
 
@@ -321,8 +321,8 @@ def _matches(pattern: str, shapes: Shapes) -> bool:
 
 _ADAPTED = (
     ("double_blocks", "flux"), ("single_transformer_blocks", "flux"), ("joint_blocks", "sd3"),
-    ("controlnet_x_embedder", "flux"), ("lora_te2_", "sdxl"), ("text_encoder_2.", "sdxl"), ("add_embedding", "sdxl"),
-    ("label_emb", "sdxl"),
+    ("controlnet_x_embedder", "flux"), ("pos_embed_input", "sd3"), ("lora_te2_", "sdxl"), ("text_encoder_2.", "sdxl"),
+    ("add_embedding", "sdxl"), ("label_emb", "sdxl"),
 )  # fmt: skip
 """Pieces of names by which an adapter tells the family it is for."""
 _SAID = (("stable-diffusion-xl", "sdxl"), ("sdxl", "sdxl"), ("flux", "flux"), ("stable-diffusion-3", "sd3"),

@@ -45,6 +45,26 @@ def controlnet(shapes: Shapes) -> Config:
     return config
 
 
+def flux_controlnet(shapes: Shapes) -> Config:
+    """Of a `FluxControlNetModel`."""
+    width, channels = shape_of(shapes, "x_embedder.weight")
+    stacks = {"num_layers": "transformer_blocks.", "num_single_layers": "single_transformer_blocks."}
+    first = next((name for name in stacks.values() if counted(shapes, name)), "transformer_blocks.")
+    (head,) = shape_of(shapes, f"{first}0.attn.norm_q.weight")
+    modes = shapes.get("controlnet_mode_embedder.weight")
+    return {
+        "in_channels": channels,
+        **{key: counted(shapes, name) for key, name in stacks.items()},
+        "attention_head_dim": head,
+        "num_attention_heads": width // head,
+        "joint_attention_dim": shape_of(shapes, "context_embedder.weight")[1],
+        "pooled_projection_dim": shape_of(shapes, "time_text_embed.text_embedder.linear_1.weight")[1],
+        "guidance_embeds": "time_text_embed.guidance_embedder.linear_1.weight" in shapes,
+        "axes_dims_rope": [head // 8, 7 * head // 16, 7 * head // 16],
+        "num_mode": modes[0] if modes else None,
+    }
+
+
 def ip_adapter(shapes: Shapes) -> Config:
     """Of an `IPAdapter`: plain, or "plus".
 
@@ -104,6 +124,7 @@ _EYES, _CLIP_L = 16, 24
 
 ALONE: Mapping[str, Callable[[Shapes], dict[str, Any]]] = {
     "ControlNetModel": controlnet,
+    "FluxControlNetModel": flux_controlnet,
     "IPAdapter": ip_adapter,
     "CLIPVisionModelWithProjection": clip_vision,
 }
