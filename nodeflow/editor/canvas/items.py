@@ -87,14 +87,13 @@ class Items(FlowViewer):
 
     def select(self, names: Iterable[str]) -> None:
         """Select these nodes and frames and no others; who listens is told once."""
-        wanted, scene = set(names), self.scene()
-        before = scene.selectedItems()
+        scene, before = self.scene(), self.scene().selectedItems()
+        wanted = {item for name in names if (item := self.nodes.get(name) or self.frames.get(name))}
         blocked = scene.blockSignals(True)
         for item in before:
-            item.setSelected(False)
-        for name in wanted:
-            if item := self.nodes.get(name) or self.frames.get(name):
-                item.setSelected(True)
+            item.setSelected(item in wanted)
+        for item in wanted:
+            item.setSelected(True)
         scene.blockSignals(blocked)
         if scene.selectedItems() != before:
             scene.selectionChanged.emit()

@@ -16,6 +16,7 @@ from .insets import BUTTON, button_spot, wave_rect
 from .painting import paint_far
 
 if TYPE_CHECKING:
+    from ..clipping import Spot
     from .items import Items
     from .wire import FlowWire
 
@@ -54,6 +55,7 @@ class FlowNode(AbstractNodeItem):
         mark: What is known of its run.
         where: What it is called in runs.
         home: Where it is; told when it is somewhere else or has another size.
+        at: Its place there.
     """
 
     snap = False
@@ -71,12 +73,15 @@ class FlowNode(AbstractNodeItem):
     setSelected = QGraphicsItem.setSelected  # noqa: N815
     selected = property(QGraphicsItem.isSelected, QGraphicsItem.setSelected)
 
-    def __init__(self, face: Face, mark: Mark, where: str, home: Items) -> None:
+    def __init__(self, face: Face, mark: Mark, where: str, home: Items, at: Spot) -> None:
         QGraphicsItem.__init__(self)
         self.face, self.mark, self.where, self.home = face, mark, where, home
         self.wires: list[FlowWire] = []
+        self.setPos(*at)  # before the flags, which have each move told
         self.setFlags(FLAGS)
         self._measure()
+        if mark.picture is not None:
+            self.show_mark()
 
     @property
     def id(self) -> str:

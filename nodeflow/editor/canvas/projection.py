@@ -123,9 +123,8 @@ class Projection(Items):
         """Show a node, or a panel, as it is now."""
         made, item = face(self.document, name, self._following.used(name)), self.nodes.get(name)
         if item is None:
-            where = self.document.where(name)
-            item = self.nodes[name] = FlowNode(made, self.marks.of(where), where, self)
-            item.show_mark()
+            where, at = self.document.where(name), place_of(self.document.graph.view.get(name))
+            item = self.nodes[name] = FlowNode(made, self.marks.of(where), where, self, at)
             self.scene().addItem(item)
         elif item.face != made:
             item.show_face(made)
