@@ -178,9 +178,11 @@ class Files:
         )
 
     def _reload(self, space: Workspace) -> None:
-        path = space.document.path
+        path, tabs = space.document.path, self.window.tabs
+        place = tabs.indexOf(space.canvas)
         self.drop(space)
-        self.open_path(path)
+        if self.open_path(path) is not None:
+            tabs.tabBar().moveTab(tabs.currentIndex(), place)
 
     def close_tab(self, place: int) -> None:
         """Close a graph; one with changes asks first."""

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ..graph.subgraphs import SEPARATOR, levels, walked
 
 if TYPE_CHECKING:
-    from ..graph.graph import Node
     from .document import Document
     from .marks import Marks
 
 
 class Moving:
-    """Called after each change of a document, before anybody shows it.
+    """Called after each change of a document, before anybody shows it; most changes leave the names as they are.
 
     Args:
         document: The document.
@@ -24,41 +22,47 @@ class Moving:
 
     def __init__(self, document: Document, marks: Marks) -> None:
         self.document, self.marks = document, marks
-        self._names, self._nodes = self._seen(), dict(walked(document.root))
+        self._look()
 
     def __call__(self) -> None:
-        names = self._seen()
-        if names == self._names:
+        root, names = self.document.root, self._names
+        if len(names) == len(root.graphs) + 1 and all(
+            names.get(key) == each.nodes.keys() for key, each in levels(root)
+        ):
             return
-        before, self._names, self._nodes = self._nodes, names, dict(walked(self.document.root))
-        gone = {path: node for path, node in before.items() if path not in self._nodes}
-        new = {path: node for path, node in self._nodes.items() if path not in before}
+        before = self._types
+        self._look()
+        gone = {path: type for path, type in before.items() if path not in self._types}
+        new = {path: type for path, type in self._types.items() if path not in before}
         if gone and new:
-            self.marks.copy(dict(moved(gone, new)))
+            self.marks.copy(moved(gone, new))
 
-    def _seen(self) -> dict[str, list[tuple[str, str]]]:
-        return {key: [(name, node.type) for name, node in level.nodes.items()]
-                for key, level in levels(self.document.root)}  # fmt: skip
-
-
-def moved(gone: dict[str, Node], new: dict[str, Node]) -> Iterator[tuple[str, str]]:
-    """(old path, new path) of nodes that were moved: of the same type and name, or of the same type and values."""
-    left = dict(gone)
-    for alike in (_name, _content):
-        where: dict[tuple[str, str], list[str]] = {}
-        for path, node in left.items():
-            where.setdefault(alike(path, node), []).append(path)
-        for path, node in list(new.items()):
-            if paths := where.get(alike(path, node)):
-                old = paths.pop(0)
-                new = {each: item for each, item in new.items() if each != path}
-                del left[old]
-                yield old, path
+    def _look(self) -> None:
+        root = self.document.root
+        self._names = {key: set(level.nodes) for key, level in levels(root)}
+        self._types = {path: node.type for path, node in walked(root)}
 
 
-def _name(path: str, node: Node) -> tuple[str, str]:
-    return node.type, path.rpartition(SEPARATOR)[2]
+def moved(gone: Mapping[str, str], new: Mapping[str, str]) -> dict[str, str]:
+    """The new path of each node that was moved, by its old one.
 
+    It has the same type and name elsewhere, or another name and is the only one of its type that came or went.
 
-def _content(path: str, node: Node) -> tuple[str, str]:
-    return node.type, json.dumps(node.values, sort_keys=True)
+    Args:
+        gone: The types of the nodes whose paths are gone.
+        new: Those of nodes whose paths are new.
+    """
+    found: dict[str, str] = {}
+    places: dict[tuple[str, str], list[str]] = {}
+    for path, type in new.items():
+        places.setdefault((type, path.rpartition(SEPARATOR)[2]), []).append(path)
+    for path, type in gone.items():
+        if there := places.get((type, path.rpartition(SEPARATOR)[2])):
+            found[path] = there.pop(0)
+    taken = set(found.values())
+    for type in set(gone.values()):
+        left = [path for path, each in gone.items() if each == type and path not in found]
+        came = [path for path, each in new.items() if each == type and path not in taken]
+        if len(left) == len(came) == 1:
+            found[left[0]] = came[0]
+    return found

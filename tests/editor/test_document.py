@@ -338,6 +338,7 @@ def test_what_is_known_of_a_run_follows_names_groups_and_undo(document: Document
     for name in ("denoise", "decode", "positive"):
         marks.of(name).picture = say.Picture(name.encode(), 8, 8)
         marks.of(name).seconds = 2.0
+    document.set_value("denoise", "guidance", 4.5)
     document.rename("denoise", "sampler")
     assert marks.of("sampler").picture.data == b"denoise"
     group = document.group(["sampler", "schedule", "decode"], "All")
