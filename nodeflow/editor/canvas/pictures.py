@@ -59,11 +59,9 @@ class Pictures:
             painter.drawPixmap(QPointF(round(x * ratio) / ratio, round(y * ratio) / ratio), picture.pixels)
             return
         self._behind[node] = None
-        share = zoom / picture.zoom
-        size = picture.pixels.size()
-        painter.drawPixmap(
-            QRectF(x, y, size.width() * share, size.height() * share), picture.pixels, QRectF(picture.pixels.rect())
-        )
+        share, pixels = zoom / picture.zoom, QRectF(picture.pixels.rect())
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+        painter.drawPixmap(QRectF(x, y, pixels.width() * share, pixels.height() * share), picture.pixels, pixels)
 
     def forget(self, node: FlowNode) -> None:
         """A node looks otherwise now, or is gone."""
