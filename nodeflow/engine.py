@@ -43,8 +43,8 @@ class Engine:
             enough, the blocks pass through the device one by one. 0 = four fifths of a CUDA card, no bound elsewhere;
             on the CPU, where weights lie in host memory anyway, only idle networks give way.
         attention: What computes attention: "torch", or "xformers", "flash", "sage" where they are installed.
-        compile: Compile the repeated blocks of networks (`diffusion.compiling`); what the compiler makes stays in the
-            user's cache folder.
+        compile: Compile the repeated blocks of denoisers and ControlNets (`diffusion.compiling`); what the compiler
+            makes stays in the user's cache folder.
 
     Raises:
         NodeflowError: NF411 or NF412 for a device or number format that is not there; NF416 for an attention that is

@@ -34,7 +34,9 @@ def run(
         str, Option("--vram", help="Weights on the device at once, as 6GB; what is larger passes through in blocks.")
     ] = "",
     attention: Annotated[str, Option("--attention", help="torch; xformers, flash, sage where installed.")] = "torch",
-    compile: Annotated[bool, Option("--compile", help="Compile the networks' blocks: slow once, then faster.")] = False,
+    compile: Annotated[
+        bool, Option("--compile", help="Compile the denoiser's blocks: slow once, then faster.")
+    ] = False,
     as_json: Annotated[bool, Option("--json", help="Events as JSON lines on standard output.")] = False,
     quiet: Annotated[bool, Option("--quiet", "-q", help="No progress bars.")] = False,
     tell: Annotated[

@@ -32,7 +32,7 @@ import torch
 from torch import nn
 
 from nodeflow.errors import NodeflowError
-from nodeflow.values import Weights
+from nodeflow.values import ControlNetwork, Denoiser, Weights
 
 from .checkpoints.load import changed, load_weights, weight_bytes
 from .compiling import compile_blocks
@@ -139,7 +139,7 @@ class Residency:
         carry: What takes the blocks of networks without room to a device.
         change: Makes a network with patches from (the one without, handle).
         attention: A name of `models.attending`.
-        compile: Compile the repeated blocks of what is lent.
+        compile: Compile the repeated blocks of denoisers and ControlNets.
     """
 
     def __init__(
@@ -245,6 +245,7 @@ class Residency:
             self._make_room(place.device)
             room = self._room(place)
         if place.nbytes > room:
+            self._refuse_compiling(place, handle)
             self._stream(place, net or self._loaded(place, handle, HOST), room)
             return
         try:
@@ -256,16 +257,22 @@ class Residency:
             place.net, place.nbytes = net, _nbytes(net)
 
     def _stream(self, place: _Place, net: nn.Module, room: int) -> None:
-        if self._compile:
+        moves = self.moves.setdefault((place.identity.kind, place.device), Moves())
+        stream = Streamed(net, room, self._carry(place.device), place.device, moves)
+        with self._lock:
+            place.net, place.stream, place.nbytes = net, stream, stream.nbytes
+
+    def _compiles(self, handle: Weights) -> bool:
+        """Whether a network is compiled: one that is called at each step, not those that are called once."""
+        return self._compile and isinstance(handle, Denoiser | ControlNetwork)
+
+    def _refuse_compiling(self, place: _Place, handle: Weights) -> None:
+        if self._compiles(handle):
             raise NodeflowError(
                 "NF416",
                 f"{place.identity.kind} does not fit on {place.device}, and blocks that pass through are not compiled",
                 fix="leave out --compile, or give more with --vram",
             )
-        moves = self.moves.setdefault((place.identity.kind, place.device), Moves())
-        stream = Streamed(net, room, self._carry(place.device), place.device, moves)
-        with self._lock:
-            place.net, place.stream, place.nbytes = net, stream, stream.nbytes
 
     def _settle(self, place: _Place) -> None:
         """Let a network whose blocks passed through stay whole, if there is room by now and nobody else uses it."""
@@ -333,7 +340,7 @@ class Residency:
         net = self._load(handle, where, place.identity.dtype)
         if self._attention != "torch":
             choose_attention(net, attention(self._attention, place.device, place.identity.dtype))
-        if self._compile:
+        if self._compiles(handle):
             compile_blocks(net)
         return net
 

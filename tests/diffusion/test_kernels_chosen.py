@@ -20,7 +20,7 @@ from nodeflow.diffusion.residency import Residency
 from nodeflow.engine import Engine
 from nodeflow.errors import NodeflowError
 from nodeflow.execution import Cache
-from nodeflow.values import Weights
+from nodeflow.values import Denoiser, TextEncoder
 
 UNET = {
     "block_out_channels": [16], "down_block_types": ["CrossAttnDownBlock2D"], "norm_num_groups": 8,
@@ -186,14 +186,17 @@ def test_without_a_compiler_there_is_a_sentence(monkeypatch):
     require_kernels("torch", False, "cpu", "float32")
 
 
-def test_blocks_that_pass_through_a_device_are_not_compiled(monkeypatch):
+def test_denoisers_are_compiled_but_not_in_blocks_that_pass_through_a_device(monkeypatch):
     monkeypatch.setattr(residency, "pick_device", lambda name: name)
-    lender = Residency({"meta": 10}, lambda *_: built("CLIPTextModel", CLIP), lambda *_: 1000, compile=True)
-    handle = Weights(folder="", kind="CLIPTextModel", config={}, digest="a")
-    with (
-        pytest.raises(NodeflowError, match=r"NF416 CLIPTextModel does not fit on meta"),
-        lender.weights(handle, "meta"),
-    ):
+    compiled = []
+    monkeypatch.setattr(residency, "compile_blocks", lambda net: compiled.append(type(net).__name__))
+    lender = Residency({"meta": 10}, lambda *_: built("DiTTransformer2DModel", DIT), lambda *_: 1000, compile=True)
+    handles = [kind(folder="", kind="Any", config={}, digest=kind.__name__) for kind in (Denoiser, TextEncoder)]
+    for handle in handles:
+        with lender.weights(handle, "cpu"):
+            pass
+    assert compiled == ["DiTTransformer2DModel"]
+    with pytest.raises(NodeflowError, match=r"NF416 Any does not fit on meta"), lender.weights(handles[0], "meta"):
         pass
 
 
