@@ -59,11 +59,16 @@ def test_the_reference_converts_to_the_same_weights(tmp_path: Path) -> None:
 
 
 def test_a_published_file_without_its_folder(tmp_path: Path) -> None:
-    folder = tmp_path
-    write_control(folder, block_out_channels=[32, 64], norm_num_groups=32)
-    alone = opened(folder / "diffusion_pytorch_model.safetensors")
-    found, known = load_weights(alone).state_dict(), load_weights(opened(folder)).state_dict()
+    write_control(tmp_path / "folder", block_out_channels=[32, 64], norm_num_groups=32)
+    file = tmp_path / "folder" / "diffusion_pytorch_model.safetensors"
+    known = load_weights(opened(tmp_path / "folder")).state_dict()
+    found = load_weights(opened(file.rename(tmp_path / "control.safetensors"))).state_dict()
     assert found.keys() == known.keys() and all(torch.equal(found[name], known[name]) for name in known)
+
+
+def test_a_file_in_its_folder_has_the_configuration_beside_it(tiny: Any) -> None:
+    file = tiny("control") / "diffusion_pytorch_model.safetensors"
+    assert opened(file).config == opened(tiny("control")).config
 
 
 @pytest.mark.parametrize("config", PUBLISHED.values(), ids=PUBLISHED)

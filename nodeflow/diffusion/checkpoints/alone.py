@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from nodeflow.errors import Fault, NodeflowError
 from nodeflow.values import Weights
 
+from .files import STEMS
 from .handles import found, read_part
 from .headers import Header, read_header
 from .layout import Component
@@ -96,10 +97,14 @@ def _sought(fault: Fault, model: str, kinds: Collection[str]) -> Fault:
 
 def _in_folder(folder: Path, kinds: Collection[str]) -> Component:
     config = Component("", "", folder).config()
-    kind = config.get("_class_name") or next(iter(config.get("architectures") or ()), "")
+    kind = _kind(config)
     if kind not in kinds:
         raise _refused(f"this is {kind or 'a network without a name'}", kinds, folder, "folder")
     return Component("diffusers" if "_class_name" in config else "transformers", kind, folder)
+
+
+def _kind(config: Mapping[str, Any]) -> str:
+    return config.get("_class_name") or next(iter(config.get("architectures") or ()), "")
 
 
 def _in_file(file: Path, kinds: Collection[str]) -> Component:
@@ -110,10 +115,18 @@ def _in_file(file: Path, kinds: Collection[str]) -> Component:
         if known.what in _BY_CONFIG and (file.parent / "config.json").is_file():
             return _in_folder(file.parent, kinds)
         raise _not_alone(known, kinds, file)
-    return Component("", form.kind, file, part(form.names, form.prefix), _config(file, header, form))
+    config = _beside(file, form.kind) or _config(file, header, form)
+    return Component("", form.kind, file, part(form.names, form.prefix), config)
 
 
-def _config(file: Path, header: Header, form: Form) -> dict[str, object]:
+def _beside(file: Path, kind: str) -> dict[str, Any] | None:
+    """The configuration beside a file that has the name of the weights in a published folder."""
+    own = file.stem in STEMS.values() and (file.parent / "config.json").is_file()
+    config = Component("", "", file.parent).config() if own else {}
+    return config if _kind(config) == kind else None
+
+
+def _config(file: Path, header: Header, form: Form) -> dict[str, Any]:
     own = {name: tensor.shape for name, tensor in header.tensors.items()}
     try:
         published = {name: own[source.name] for name, source in sources(part(form.names, form.prefix), own).items()}
