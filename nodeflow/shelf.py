@@ -144,11 +144,19 @@ def _remember(rows: list[Found]) -> None:
 
 
 def _paths() -> Iterator[Path]:
-    """Model folders and files below the places; what lies inside a model folder belongs to it."""
+    """Model folders and files below the places; what lies inside a model folder belongs to it.
+
+    Links to folders are followed, each folder once.
+    """
+    seen: set[tuple[int, int]] = set()
     for place in places():
-        for folder, names, files in os.walk(place):
+        for folder, names, files in os.walk(place, followlinks=True):
             here = Path(folder)
             depth = len(here.relative_to(place).parts)
+            if (at := _identity(here)) is None or at in seen:
+                names[:] = []
+                continue
+            seen.add(at)
             names[:] = sorted(name for name in names if not name.startswith(".") and name != "blobs")
             if INDEX in files:
                 names[:] = []
@@ -157,6 +165,15 @@ def _paths() -> Iterator[Path]:
             if depth >= _DEPTH:
                 names[:] = []
             yield from (here / file for file in sorted(files) if file.endswith(ENDINGS))
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    """What two ways to one folder have in common; None for one that cannot be looked at."""
+    try:
+        status = folder.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _stamp(path: Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,31 @@ def test_files_and_folders_of_other_tools_are_found(home: Path, tiny: Any, monke
     assert found["org/tiny"].bytes > 0
     monkeypatch.setenv("NODEFLOW_MODEL_PATHS", str(home / "elsewhere"))
     assert len(shelf.scan()) == len(found)
+
+
+def test_strange_files_are_one_line_each(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Cut, empty, of another kind, a pipe, links that lead nowhere or in a circle, names that nobody types."""
+    place = home / "ComfyUI" / "models"
+    good = lora(place / "loras" / "日本\n♥.safetensors").read_bytes()
+    outside = lora(home / "outside" / "linked.safetensors").parent
+    (place / "more").symlink_to(outside)
+    (outside / "back").symlink_to(place)
+    strange = {"cut": good[:-1], "empty": b"", "png": b"\x89PNG\r\n\x1a\n" + bytes(99), "huge": b"\xff" * 7 + b"\x7f{}"}
+    for name, data in strange.items():
+        (place / f"{name}.safetensors").write_bytes(data)
+    (place / "none.safetensors").symlink_to("nowhere")
+    (place / "self.safetensors").symlink_to("self.safetensors")
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(place / "pipe.safetensors")
+    with pytest.raises(SystemExit):
+        run_app(["models", "--all"])
+    lines = capsys.readouterr().out.splitlines()
+    for name, words in (("cut", "the file is cut"), ("empty", "the file is empty"), ("png", "does not begin as"),
+                        ("huge", "does not begin as"), ("none", "does not exist"), ("self", "links"),
+                        ("linked", "a LoRA"), ("日本", "a LoRA"), ("pipe", "a pipe")):  # fmt: skip
+        (line,) = [line for line in lines if line.startswith(name)]
+        assert words in line
+    assert len(lines) == 10
 
 
 def test_a_file_is_opened_again_only_when_it_changed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

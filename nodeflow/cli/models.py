@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -109,11 +110,18 @@ def _list_all(as_json: bool, hashes: bool) -> None:
     if as_json:
         echo(json.dumps([asdict(row) for row in rows], indent=2))
         return
+    names = Counter(row.name for row in rows)
     for row in rows:
-        size = f"{row.bytes / 1e6:,.0f} MB" if row.bytes else ""
+        size = f", {_megabytes(row.bytes)}" if row.bytes else ""
         picture = "  [picture]" if row.preview else ""
-        echo(f"{row.name:<40}  {row.words}, {size}  {row.sha256[:12]}{picture}".rstrip())
+        name = row.name if names[row.name] == 1 else f"{Path(row.path).parent.name}/{row.name}"
+        shown = "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in name)
+        echo(f"{shown:<40}  {row.words}{size}  {row.sha256[:12]}{picture}".rstrip())
     echo(f"{len(rows)} in {', '.join(map(str, shelf.places()))}")
+
+
+def _megabytes(count: int) -> str:
+    return f"{count / 1e6:,.0f} MB" if count >= 1e6 else f"{count / 1e3:,.1f} kB"
 
 
 def _summary(found: dict[str, Any]) -> str:

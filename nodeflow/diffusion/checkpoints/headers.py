@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,6 +69,8 @@ def read_header(path: Path) -> Header:
             something else; NF405 it is a pickle; NF107 it cannot be read.
     """
     try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise _not_a_model(path, "it is a folder, a pipe or a device")
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             start = file.read(9)
@@ -76,6 +79,8 @@ def read_header(path: Path) -> Header:
             length = int.from_bytes(start[:8], "little")
             if length > MAX_HEADER_BYTES:
                 _refuse_stranger(path, start + file.read(64), length)
+            if not size:
+                raise NodeflowError("NF402", "the file is empty", where=str(path), fix="download it again")
             if len(start) < 9 or size < 8 + length:
                 _refuse_stranger(path, start, 0)
                 raise _cut(path, size, 8 + max(length, 2))
@@ -151,7 +156,7 @@ def _refuse_stranger(path: Path, start: bytes, length: int) -> None:
     if start.lstrip().startswith((b"<", b"{")) and length:
         raise _not_a_model(path, "a web page or a text")
     if length:
-        raise _not_a_model(path, f"its header would be {length:,} bytes long")
+        raise _not_a_model(path, "it does not begin as safetensors or GGUF files do")
 
 
 def is_pickle(start: bytes) -> bool:

@@ -83,9 +83,9 @@ def read_layout(folder: Path) -> Layout:
         return _from_root(folder)
     if (folder / "pytorch_lora_weights.safetensors").is_file():
         raise _single(folder, "a LoRA")
-    raise NodeflowError(
-        "NF401", f"there is no {INDEX} in this folder", where=str(folder), fix=f"choose the folder that holds {INDEX}"
-    )
+    files = sorted(path.name for path in folder.iterdir() if path.suffix in (".safetensors", ".gguf"))
+    fix = f"choose one of its files, such as {files[0]}" if files else f"choose the folder that holds {INDEX}"
+    raise NodeflowError("NF401", f"there is no {INDEX} in this folder", where=str(folder), fix=fix)
 
 
 def _from_index(folder: Path) -> Layout:
