@@ -429,6 +429,18 @@ def test_a_seed_says_what_becomes_of_it_and_menus_offer_what_applies(window, ope
     assert space.canvas.nodes["denoise"].face.field("seed").text == "0"
 
 
+def test_an_editor_is_closed_though_the_window_has_no_focus(window, opened, hands: Hands, qtbot):
+    from PySide6.QtWidgets import QApplication
+
+    canvas, document = window.current.canvas, window.current.document
+    hands.do("note")
+    (note,) = [key for key in document.graph.view if key.startswith(".note")]
+    canvas.fields.open.setPlainText("Start here")
+    QApplication.setActiveWindow(None)
+    canvas.fields.close()
+    assert canvas.fields.open is None and document.graph.view[note]["text"] == "Start here"
+
+
 def test_a_colour_and_a_path_are_chosen_on_the_node(window, opened, hands: Hands, tmp_path):
     from PySide6.QtGui import QColor
     from PySide6.QtWidgets import QColorDialog, QFileDialog

@@ -39,7 +39,7 @@ class Fields(QObject):
     def __init__(self, canvas: Canvas) -> None:
         super().__init__(canvas)
         self.canvas = canvas
-        self.open: QWidget | None = None
+        self.open: _Line | _Text | None = None
 
     def edit(self, node: FlowNode, field: Field, at: QPointF | None = None) -> None:
         """Edit a field, as a press on it at this point would."""
@@ -65,7 +65,7 @@ class Fields(QObject):
     def close(self) -> None:
         """Leave the editor that is open, with what is in it."""
         if self.open is not None:
-            self.open.clearFocus()
+            self.open.end(True)
 
     # Editors
 
