@@ -1,4 +1,4 @@
-"""How long the editor takes: the window, and graphs of many nodes, beside stock NodeGraphQt and a bare QGraphicsView.
+"""How long the canvas takes with many nodes, beside stock NodeGraphQt and a bare QGraphicsView; window.py has the rest.
 
     QT_QPA_PLATFORM=offscreen python benchmarks/editor.py [--nodes 100 300 1000 3000] [--stock 1000]
 
@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -39,15 +37,6 @@ from nodeflow.packs import Library
 
 WIDE = 40
 """Nodes a row."""
-START = """
-import time; t = time.process_time()
-from PySide6.QtWidgets import QApplication
-from nodeflow.editor import theme
-from nodeflow.editor.window import Window
-from nodeflow.packs import default_library
-app = QApplication([]); theme.apply(app); window = Window(default_library()); window.show(); app.processEvents()
-window.grab(); print(time.process_time() - t)
-"""
 
 
 class Two(NamedTuple):
@@ -298,8 +287,6 @@ def main() -> None:
     app = QApplication.instance() or QApplication([])
     assert isinstance(app, QApplication)
     theme.apply(app)
-    starts = sorted(float(subprocess.check_output([sys.executable, "-c", START])) for _ in range(3))
-    print(f"window: {starts[1]:.2f} s of CPU")
     library = Library.of(mix)
     ours(10, library), stock(3), [text(count) for count in given.nodes]
     names = ("load", "all", "100 %", "drag 1", "drag 100", "pan", "zoom")

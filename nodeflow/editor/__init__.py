@@ -9,6 +9,7 @@ Without Qt, and tested without it:
     dropping  what a dropped file is meant for
     marks     what runs and plans say about each node
     matching  search in names
+    following what has changed in what is shown, by identity: an edit puts new nodes in place
     faces     what a node shows and where; dragging: numbers under the mouse; after: seeds after a run
     journal   what was done since the last save, on disk within a second; ownership: whose a file is
     made      what runs made, and where it is kept; indexing: the folders of outputs

@@ -2,7 +2,7 @@
 
     graph    the graph itself: nodes, wires, what a caller may set and gets
     edits    changes that return their inverse; history: undo and redo
-    files    the file: strict in (`strict`, `form`), canonical out
+    files    the file: strict in (`strict`, `form`), canonical out; writing: the same after each of many edits
     migrate  old formats and old nodes
     check    every problem at once (`order`, `ports`, `allowed`, `wiring`, `facts`)
     subgraphs  graphs that stand as nodes in others; flatten: the same graph without them, for check and plan
