@@ -112,3 +112,17 @@ def test_an_upsampler_wants_its_prompt(engine, files, tmp_path):
     image = Image(torch.rand(1, 3, 16, 16)).save(tmp_path / "small.png")[0]
     with pytest.raises(NodeflowError, match=r"NF203.*follows a prompt"):
         nodeflow.load(GRAPHS / "super-resolution.json", engine=engine)(model=files["upscaler"], image=str(image))
+
+
+def test_what_is_trained_further_is_saved_and_paints(engine, files, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    Image(torch.rand(1, 3, 16, 16)).save(tmp_path / "data" / "heart.png")
+    (tmp_path / "data" / "heart.txt").write_text("a red heart")
+    given = {"folder": str(tmp_path / "data"), "size": 16, "batch": 1, "name": "mine"}
+    flow = nodeflow.load(GRAPHS / "training" / "fine-tune.json", engine=engine)
+    flow(model=files["model"], steps=1, **given)
+    mine, theirs = (
+        made(engine, "text-to-image", model=model).image for model in (str(tmp_path / "mine"), files["model"])
+    )
+    assert mine.size == theirs.size and not torch.equal(mine.data, theirs.data)

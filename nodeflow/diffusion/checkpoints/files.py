@@ -23,7 +23,7 @@ from .strict import decode
 
 STEMS = {"diffusers": "diffusion_pytorch_model", "transformers": "model", "latent_diffusion": "model"}
 """By the library that `model_index.json` names."""
-OWN_TEXTS = ("StableAudioProjectionModel",)
+OWN_TEXTS = ("GlideTextModel", "StableAudioProjectionModel")
 """What reads texts, but is no text encoder of transformers."""
 MAX_JSON_BYTES = 16 << 20
 _PICKLES = (".bin", ".ckpt", ".pt", ".pth")

@@ -126,7 +126,7 @@ def save_model(
             (place / "graph.json").write_text(graph, encoding="utf-8")
 
 
-_TOKENIZERS = {"T5EncoderModel": "T5TokenizerFast", "LDMBertModel": "BertTokenizer"}
+_TOKENIZERS = {"GlideTextModel": "GPT2Tokenizer", "T5EncoderModel": "T5TokenizerFast", "LDMBertModel": "BertTokenizer"}
 """The tokenizers of text encoders that are no CLIP."""
 
 

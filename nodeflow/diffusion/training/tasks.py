@@ -72,8 +72,11 @@ class DenoisingTask:
         return None if said is None else self.complete(said, chosen)
 
     def ask(self, x: Tensor, t: Tensor, told: Conditioning | None) -> Tensor:
-        """The network's prediction for samples [B, C, …] at timesteps [B], as a sampler would ask for it."""
-        return self._ask(self.net, Question(x, t, told))
+        """The network's prediction for samples [B, C, …] at timesteps [B], as a sampler would ask for it.
+
+        What it says besides, a variance, is not trained.
+        """
+        return self._ask(self.net, Question(x, t, told))[:, : x.shape[1]]
 
 
 class AutoencoderTask:
