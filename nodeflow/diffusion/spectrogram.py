@@ -65,12 +65,13 @@ class Mel:
         """Waves whose log-mel spectrogram is about `mel` [B, bands, frames], [B, frames · hop].
 
         Args:
-            mel: Natural logarithms; what lies above `ceiling` is cut, as a model makes such and no wave has it.
+            mel: Natural logarithms; what lies above `ceiling` is cut, and moments louder than a sine of full scale are
+                turned down to it: a model makes such, and at a sound's own peak they would make the rest soft.
             rounds: How often the phase is mended; 32 are about as good as more.
         """
         frames, mel = mel.shape[-1], mel.clamp(max=self.ceiling)
         loud = torch.where(mel > math.log(self.floor) + 0.05, mel.exp(), 0.0)
-        magnitude = self._unmelled(torch.nn.functional.pad(loud, (0, 1)))
+        magnitude = self._bounded(self._unmelled(torch.nn.functional.pad(loud, (0, 1))))
         phase = torch.rand(magnitude.shape, generator=torch.Generator().manual_seed(0)) * (2 * math.pi)
         turn, before = torch.polar(torch.ones_like(phase), phase), torch.zeros(magnitude.shape, dtype=torch.complex64)
         for _ in range(rounds):
@@ -78,6 +79,15 @@ class Mel:
             turn = now - MOMENTUM / (1 + MOMENTUM) * before
             turn, before = turn / (turn.abs() + SMALL), now
         return self._istft(magnitude * turn, frames)
+
+    def _bounded(self, S: Tensor) -> Tensor:
+        """Magnitudes [B, window / 2 + 1, frames] with no frame louder than a sine of full scale (0 dBFS of AES17).
+
+        By Parseval a frame's mean square is 2 Σ S² / (window Σ w²), w the window, and that of the sine is 1/2. A frame
+        that is louder is turned down as a whole.
+        """
+        power = 2 * S.square().sum(1, keepdim=True) / (self.window * torch.hann_window(self.window).square().sum())
+        return S * (0.5 / power.clamp(min=0.5)).sqrt()
 
     def _unmelled(self, mel: Tensor, rounds: int = 60) -> Tensor:
         """Magnitudes [B, window / 2 + 1, frames], not negative, whose bands are `mel`."""

@@ -102,6 +102,17 @@ def test_no_wave_within_full_scale_is_above_the_ceiling_and_what_is_gets_cut() -
     assert torch.equal(mel.wave(spectrogram), mel.wave(spectrogram.clamp(max=mel.ceiling)))
 
 
+def test_a_moment_that_no_wave_has_does_not_make_the_rest_soft() -> None:
+    mel, whole = Mel(16000, 512, 128, 80), tone(300, seconds=0.512).data[:, 0] * 0.9
+    spectrogram = mel.of(whole)
+    kept = mel.wave(spectrogram)
+    assert float(20 * (kept.square().mean() / whole.square().mean()).sqrt().log10()) == pytest.approx(0, abs=1)
+    spectrogram[..., 28:34] += 20 / 8.686
+    spoilt = mel.wave(spectrogram)
+    levels = [20 * (wave.square().mean().sqrt() / wave.abs().max()).log10() for wave in (kept, spoilt)]
+    assert float(levels[0] - levels[1]) < 8
+
+
 def test_silence_stays_silent() -> None:
     mel = Mel(16000, 512, 128, 80)
     assert mel.wave(mel.of(torch.zeros(1, 8192))).abs().max() < 1e-3
