@@ -16,6 +16,13 @@ keeps it apart from the plain one.
     embedding  learnt words: rows behind a text encoder's table, which `load_tokenizer` reads as tokens
     saving     low-rank updates to files that other tools read
 
+What steers a denoiser while it is sampled has a network of its own, and leaves the denoiser's weights alone:
+
+    control       what the controls of a denoiser add at each call; how each kind of network is asked
+    control_flow  how those of Flux and Stable Diffusion 3 are
+    ip_adapter    what a denoiser reads of pictures beside its text
+    shown         what control networks are shown of their pictures
+
 Another kind of adapter is a function (net, tensors, metadata, part, strength) beside `lora.apply`, chosen in `patch`.
 May import nodeflow.errors, nodeflow.values, the checkpoints' headers, and torch inside functions.
 """
