@@ -430,6 +430,8 @@ class Denoiser(Weights):
         family: A name in `nodeflow.diffusion.checkpoints.families`; empty = unknown.
         task: What it was trained to do, by the channels it takes: "paint", "inpaint", "edit", …
         controls: What steers it while it is sampled.
+        window: (width, height) in pixels of the windows in which it sees larger latents; (0, 0) = all at once.
+        overlap: The share of a window that it has in common with the next.
     """
 
     space: LatentSpace = field(default_factory=lambda: LatentSpace("pixels", 3, 1))
@@ -437,6 +439,8 @@ class Denoiser(Weights):
     family: str = ""
     task: str = "paint"
     controls: tuple[Control | PicturePrompt, ...] = ()
+    window: tuple[int, int] = (0, 0)
+    overlap: float = 0.25
 
     def sized(self, width: int = 0, height: int = 0) -> tuple[int, int]:
         """(width, height) in pixels, where 0 means the size it was trained for.

@@ -1,11 +1,12 @@
 """Sampling: the loop from noise to latent."""
 
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Annotated, Any, NamedTuple
 
 from nodeflow import Conditioning, Denoiser, Guidance, Latent, Lazy, NodeflowError, Range, Run, Schedule, Seed, node
 
-from ._fits import fit_task, guides, same_blocks, same_kind, same_space, same_states
+from ._fits import fit_task, guides, require_form, same_blocks, same_kind, same_space, same_states
 
 
 class Denoised(NamedTuple):
@@ -156,7 +157,7 @@ def _walked(
 ) -> Denoised:
     from nodeflow.diffusion.adapters.shown import encoded
     from nodeflow.diffusion.denoising import denoise as sampled
-    from nodeflow.diffusion.denoising import wants_negative
+    from nodeflow.diffusion.denoising import wants_negative, windows_of
 
     away = negative() if negative is not None and wants_negative(guide, schedule) else None
     told = {"report": run.progress, "keep": run.keep, "kept": run.kept()}
@@ -171,7 +172,36 @@ def _walked(
             name: [(one, borrowed.enter_context(run.weights(one.network))) for one in own]
             for name, own in steered.items()
         }
-        nets = {"others": others, "controls": controls}
+        nets = {"others": others, "controls": controls, "windows": windows_of(model)}
         prompts = {"positive": positive, "negative": away}
         done = sampled(net, latent, schedule, guidance=guide, **nets, **prompts, **told, **more)
     return Denoised(*done)
+
+
+def _windowed(model: dict[str, Any] | None, **_: Any) -> dict[str, Any]:
+    require_form(model, lines=False)
+    return {"denoiser": model or {}}
+
+
+@node("sampling/windows", title="Denoise in windows", describe=_windowed)
+def windows(
+    model: Denoiser,
+    width: Annotated[int, Range(0, 4096, step=64, unit="px")] = 0,
+    height: Annotated[int, Range(0, 4096, step=64, unit="px")] = 0,
+    overlap: Annotated[float, Range(0, 0.9, step=0.05)] = 0.5,
+) -> Denoiser:
+    """Let a denoiser see pictures larger than it was trained for in overlapping windows (MultiDiffusion, 2302.08113).
+
+    At every step its predictions for all windows are averaged, each counting less towards its edges, so that they
+    paint one picture: panoramas, and large pictures after "Scale image". With any sampler, scheduler and guidance.
+
+    Args:
+        model: The denoiser.
+        width: Of a window; 0 = what the model was trained for.
+        height: Of a window; 0 = what the model was trained for.
+        overlap: The share of a window that it has in common with the next; more takes longer and agrees better.
+
+    Returns:
+        The denoiser that looks through windows.
+    """
+    return replace(model, window=model.sized(width, height), overlap=overlap)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..errors import NodeflowError
-from ..values import Conditioning, Control, Guidance, Latent, PicturePrompt, Schedule, moved
+from ..values import Conditioning, Control, Denoiser, Guidance, Latent, PicturePrompt, Schedule, moved
 from .adapters.control import Steering
 from .calling import completed, shown_channels, tokens
 from .checkpoints.families import known
@@ -15,6 +15,7 @@ from .guidance import NEGATIVE, POSITIVE, Guided, built, network, prompts_wanted
 from .sampling import Sampled, Standing, begin_at, call_of, sample, seeds
 from .schedulers import Noise, Solver, State
 from .scheduling import bound
+from .windows import Windows
 
 Keep = Callable[[int, int, Callable[[], object]], None]
 """Called with (calls done, calls in all, a function that makes what the run could go on from)."""
@@ -37,6 +38,7 @@ def denoise(
     told_guidance: float | None = None,
     others: Mapping[str, Any] | None = None,
     controls: Mapping[str, Sequence[tuple[Control | PicturePrompt, Any]]] | None = None,
+    windows: Windows | None = None,
     seed: int = 0,
     strength: float = 1.0,
     start: int = 0,
@@ -58,6 +60,7 @@ def denoise(
         told_guidance: How strongly to follow, for networks that are told; None = as was usual in training.
         others: The networks of `guidance.networks`, by the same names.
         controls: What steers those, and the denoiser itself (""), each with its network.
+        windows: In which networks see a larger latent; each is told that it is a picture of its own.
         seed: Sample i of the batch draws from seed + i.
         strength: 0..1, how much of the way to walk; 1 = all of it.
         start: The step to begin at, where it is not for `strength` to say.
@@ -74,7 +77,8 @@ def denoise(
     device = str(next(net.parameters()).device)
     if positive is None and any(net.config.get(key) for key in PROMPTED):
         raise NodeflowError("NF203", "the denoiser follows a prompt; there is none", where="positive", fix="wire one")
-    solver = bound(schedule, tokens(net, latent))
+    seen = _seen(latent, windows)
+    solver = bound(schedule, tokens(net, seen))
     guidance = guidance or Guidance()
     given = {POSITIVE: positive, **({} if negative is None else {NEGATIVE: negative}), **guidance.prompts}
 
@@ -88,11 +92,11 @@ def denoise(
 
     if told_guidance is not None:
         given = {name: one and _told(one, told_guidance) for name, one in given.items()}
-    prompts = moved(completed(net, given, latent), device)
+    prompts = moved(completed(net, given, seen), device)
     more = {name: network(other) for name, other in (others or {}).items()}
     steers = {name: Steering.of(own, moved(latent, device)) for name, own in (controls or {}).items() if own}
     return sample(
-        Guided(network(net), prompts, built(guidance), others=more, steers=steers),
+        Guided(network(net), prompts, built(guidance), others=more, steers=steers, windows=windows),
         moved(latent, device),
         solver,
         noise,
@@ -103,6 +107,25 @@ def denoise(
         on_step=on_step,
         resume=None if kept is None else Standing.of(kept, device),
     )
+
+
+def _seen(latent: Latent, windows: Windows | None) -> Latent:
+    """What a network sees of a latent at once, as far as sizes go.
+
+    Raises:
+        NodeflowError: NF414, windows lie over maps, and this latent is none.
+    """
+    if windows is None:
+        return latent
+    if latent.data.ndim != 4:
+        raise NodeflowError("NF414", "windows lie over maps, and this latent is waves", fix="leave the windows out")
+    return replace(latent, data=latent.data[..., : windows.height, : windows.width])
+
+
+def windows_of(model: Denoiser) -> Windows | None:
+    """The windows that a denoiser's handle asks for; None = it sees all of a latent at once."""
+    width, height = (side // model.space.factor for side in model.window)
+    return Windows(height, width, model.overlap) if width and height else None
 
 
 def _told(prompt: Conditioning, guidance: float) -> Conditioning:

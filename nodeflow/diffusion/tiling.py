@@ -1,9 +1,9 @@
 """Autoencoders in less memory: one picture after the other, and each in overlapping tiles.
 
 A tile sees only itself, so two neighbours disagree a little where they meet. They share a quarter of a tile, over which
-one fades linearly into the other: a line of tiles y_i of s elements at offsets o_i is Σ_i w(x − o_i) y_i(x − o_i) /
-Σ_i w(x − o_i), where w(k) = min(1, (k + 1) / r, (s − k) / r) rises over r elements; rows and columns alike. What all
-tiles agree on is not changed.
+one fades linearly into the other (`windows`). What all tiles agree on is not changed. What they disagree on is mostly
+norms and attention over the whole map: throwing borders of one or two of eight cells away brought the error of the
+emoji model's decoder from 0.126 to 0.124 and 0.119, for up to four times the work, so none is.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from ..errors import NodeflowError, is_out_of_memory
+from .windows import shares
 
 Made = TypeVar("Made")
 OVERLAP = 0.25
@@ -69,8 +70,9 @@ class Pieces:
         if not self._cells or max(height, width) <= self._cells:
             return call(x)
         whole: Tensor | None = None
-        for top, tall, down in _shares(height, self._cells, becomes):
-            for left, wide, across in _shares(width, self._cells, becomes):
+        overlap = max(1, round(OVERLAP * self._cells))
+        for top, tall, down in shares(height, self._cells, overlap, becomes):
+            for left, wide, across in shares(width, self._cells, overlap, becomes):
                 y = call(x[..., top * unit : (top + tall) * unit, left * unit : (left + wide) * unit])
                 if whole is None:
                     whole = y.new_zeros(*y.shape[:-2], height * becomes, width * becomes)
@@ -79,33 +81,6 @@ class Pieces:
                 whole[..., rows, columns] += y * down.to(y)[:, None] * across.to(y)
         assert whole is not None
         return whole
-
-
-def offsets(length: int, tile: int) -> list[int]:
-    """Where tiles begin, so that they cover a side evenly and neighbours share at least `OVERLAP` of a tile.
-
-    Args:
-        length: Of the side.
-        tile: Side of a tile.
-    """
-    if length <= tile:
-        return [0]
-    step = tile - max(1, round(OVERLAP * tile))
-    count = -((tile - length) // step) + 1
-    return [round(i * (length - tile) / (count - 1)) for i in range(count)]
-
-
-def _shares(length: int, tile: int, scale: int) -> list[tuple[int, int, Tensor]]:
-    """Of each tile along a side: where it begins, how long it is, and its share of each of `scale` elements a cell."""
-    tile = min(length, tile)
-    ramp = max(1, round(OVERLAP * tile)) * scale + 1
-    place = torch.arange(1, tile * scale + 1) / ramp
-    weight = torch.minimum(place, place.flip(0)).clamp(max=1)
-    begins = offsets(length, tile)
-    total = torch.zeros(length * scale)
-    for begin in begins:
-        total[begin * scale : (begin + tile) * scale] += weight
-    return [(begin, tile, weight / total[begin * scale : (begin + tile) * scale]) for begin in begins]
 
 
 def sparing(

@@ -13,7 +13,8 @@ from torch import nn
 from nodeflow.diffusion.latents import seeded, to_image, to_latent
 from nodeflow.diffusion.models import AutoencoderKL, model_class
 from nodeflow.diffusion.models.vq import Exact
-from nodeflow.diffusion.tiling import OVERLAP, Pieces, offsets, sparing
+from nodeflow.diffusion.tiling import Pieces, sparing
+from nodeflow.diffusion.windows import shares
 from nodeflow.errors import NodeflowError
 from nodeflow.values import Image, Latent, LatentSpace
 
@@ -44,11 +45,17 @@ def vae() -> AutoencoderKL:
     return AutoencoderKL.from_config({**two, "block_out_channels": [8, 8], "norm_num_groups": 4}).eval()
 
 
-@given(length=st.integers(1, 300), tile=st.integers(4, 64))
-def test_tiles_cover_a_side_and_share_a_quarter(length, tile):
-    begins = offsets(length, tile)
-    assert begins[0] == 0 and begins[-1] == max(0, length - tile)
-    assert all(b - a <= tile - max(1, round(OVERLAP * tile)) for a, b in pairwise(begins))
+@given(length=st.integers(1, 300), tile=st.integers(4, 64), data=st.data())
+def test_windows_cover_a_side_and_their_shares_sum_to_one(length, tile, data):
+    overlap = data.draw(st.integers(1, tile - 1))
+    scale = data.draw(st.sampled_from([1, 2, 8]))
+    found = shares(length, tile, overlap, scale)
+    assert found[0].start == 0 and found[-1].start == max(0, length - tile)
+    assert all(b.start - a.start <= tile - overlap for a, b in pairwise(found))
+    total = torch.zeros(length * scale)
+    for start, long, weights in found:
+        total[start * scale : (start + long) * scale] += weights
+    torch.testing.assert_close(total, torch.ones_like(total))
 
 
 @given(width=st.integers(1, 40), height=st.integers(1, 40), tile=st.integers(4, 16))

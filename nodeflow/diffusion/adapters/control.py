@@ -16,6 +16,7 @@ from ..calling import Question
 from ..calling.unet import said
 from ..guidance.base import POSITIVE, Call
 from ..models.perturbation import Hand
+from ..windows import Box
 from . import control_flow, ip_adapter
 from .shown import picture, picture_latent, repeated
 
@@ -60,6 +61,17 @@ class Steering:
             if control.strength and at_work(control, call):
                 done = _sum(done, KINDS[control.network.kind].ask(control, net, question, shown, prompts))
         return done
+
+    def within(self, box: Box, height: int, width: int) -> Steering:
+        """The same for a rectangle of the latent, which has height × width cells: pictures are cut as it is."""
+        return Steering([(one, net, _cut(one, shown, box, height)) for one, net, shown in self.controls])
+
+
+def _cut(control: Control | PicturePrompt, shown: Shown, box: Box, height: int) -> Shown:
+    """What a control is shown of a rectangle; what prompts by pictures is shown all of them."""
+    if not isinstance(control, Control) or not isinstance(shown, Tensor):
+        return shown
+    return box.of(shown, shown.shape[-2] // height)
 
 
 @dataclass(frozen=True)

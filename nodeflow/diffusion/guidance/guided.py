@@ -14,6 +14,7 @@ from ...values import Conditioning, mapped
 from ..calling import Question, asked
 from ..models.perturbation import Hand, Watch
 from ..schedulers.schedule import Schedule
+from ..windows import Box, Windows
 from .base import POSITIVE, Ask, Blind, Call, Guidance, Inside, Memory, Other
 from .free import ClassifierFree
 
@@ -33,6 +34,9 @@ class Steer(Protocol):
 
     def __call__(self, question: Question, call: Call, prompts: Sequence[str], /) -> Hand:
         """What is done inside the network, for a batch of these prompts, one after the other."""
+
+    def within(self, box: Box, height: int, width: int) -> Steer:
+        """The same for a rectangle of a latent of so many cells."""
 
 
 class Reply(NamedTuple):
@@ -73,6 +77,7 @@ class Guided:
         together: Compute predictions in one batch where their prompts are equally long; False takes less memory.
         others: More networks, by the names that the guidance knows them by.
         steers: What is added inside a network, by the same names; "" = the denoiser's own.
+        windows: In which networks see larger samples, one window after the other; None = all of a sample at once.
     """
 
     predict: Predict
@@ -81,6 +86,7 @@ class Guided:
     together: bool = True
     others: Mapping[str, Predict] = field(default_factory=dict)
     steers: Mapping[str, Steer] = field(default_factory=dict)
+    windows: Windows | None = None
 
     def __call__(self, x: Tensor, t: Tensor) -> Tensor:
         return self.ask(Call(t, x)).prediction
@@ -131,6 +137,26 @@ class Guided:
         return seen
 
     def _batch(
+        self, batch: Mapping[Ask, Conditioning | None], looks: tuple[Inside, ...], x: Tensor, call: Call
+    ) -> dict[Ask, Tensor]:
+        """The answers of one batch; in windows, their weighted mean."""
+        windows = self.windows
+        if windows is None or not windows.several(x):
+            return self._asked(batch, looks, x, call)
+        if looks:
+            raise NodeflowError("NF414", "this guidance looks at what a network attends to, which windows cut",
+                                fix="choose another guidance, or leave the windows out")  # fmt: skip
+        height, width = x.shape[-2:]
+
+        def say(box: Box) -> Tensor:
+            own = {name: steer.within(box, height, width) for name, steer in self.steers.items()}
+            prompts = {ask: given and _cut(given, box, height, width) for ask, given in batch.items()}
+            seen = replace(self, steers=own, windows=None)._asked(prompts, (), box.of(x), call)
+            return torch.cat([seen[ask] for ask in batch])
+
+        return dict(zip(batch, windows.blended(x, say).chunk(len(batch)), strict=True))
+
+    def _asked(
         self, batch: Mapping[Ask, Conditioning | None], looks: tuple[Inside, ...], x: Tensor, call: Call
     ) -> dict[Ask, Tensor]:
         rows: dict[Ask, slice] = {ask: slice(i * len(x), (i + 1) * len(x)) for i, ask in enumerate(batch)}
@@ -184,6 +210,13 @@ def _apart(seen: Mapping[Ask, Tensor], channels: int) -> tuple[dict[Ask, Tensor]
     both = {ask: answer.shape[1] == 2 * channels for ask, answer in seen.items()}
     predictions = {ask: answer[:, :channels] if both[ask] else answer for ask, answer in seen.items()}
     return predictions, {ask: answer[:, channels:] for ask, answer in seen.items() if both[ask]}
+
+
+def _cut(given: Conditioning, box: Box, height: int, width: int) -> Conditioning:
+    """The conditioning of a window: of maps beside the latent, what lies there."""
+    more = {name: box.of(one) if one.ndim == 4 and one.shape[-2:] == (height, width) else one
+            for name, one in given.more.items()}  # fmt: skip
+    return replace(given, more=more)
 
 
 def _blinded(given: Conditioning | None) -> Conditioning:
