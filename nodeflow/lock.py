@@ -123,8 +123,11 @@ def _told(fault: Fault) -> str:
 
 
 def _differences(pinned: Mapping[str, Any], named: _Named) -> str:
-    """Which files differ, in words; empty = none."""
+    """Which files differ, in words; empty = none. What files without folders are called does not count."""
     here = _hashes(named)
+    alone = not any("/" in name for name in {*here, *pinned["files"]})
+    if alone and sorted(here.values()) == sorted(pinned["files"].values()):
+        return ""
     files = sorted(name for name in {*here, *pinned["files"]} if here.get(name) != pinned["files"].get(name))
     more = f" and {len(files) - 3} more" if len(files) > 3 else ""
     return ", ".join(files[:3]) + more

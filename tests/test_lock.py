@@ -55,6 +55,21 @@ def test_a_model_may_move_and_another_is_refused(models: list[Path], tmp_path: P
         lock.verify(graph([tmp_path / "moved", models[1]]), pinned)
 
 
+def test_a_file_may_be_renamed(tmp_path: Path) -> None:
+    from tests import singles
+
+    file = tmp_path / "model.safetensors"
+    save_file(singles.original("sd1"), file)
+    pinned = lock.locked(graph([file]))
+    renamed = file.rename(tmp_path / "sd1.safetensors")
+    assert lock.verify(graph([renamed]), pinned) == "1 of 1 model verified"
+    data = bytearray(renamed.read_bytes())
+    data[-1] ^= 1
+    renamed.write_bytes(data)
+    with pytest.raises(NodeflowError, match="0 of 1 model verified"):
+        lock.verify(graph([renamed]), pinned)
+
+
 def test_locks_are_files_that_are_checked(tmp_path: Path, models: list[Path]) -> None:
     path = lock.lock_path(tmp_path / "heart.json")
     assert path.name == "heart.lock.json"

@@ -72,8 +72,8 @@ def lock(
         return
     made = locks.locked(document, values)
     locks.write(made, path)
-    files = sum(len(entry["files"]) for entry in made["models"].values())
-    echo(f"{path}: {len(made['models'])} models, {files} files")
+    count, files = len(made["models"]), sum(len(entry["files"]) for entry in made["models"].values())
+    echo(f"{path}: {count} model{'s' * (count != 1)}, {files} file{'s' * (files != 1)}")
 
 
 def _got(name: str, variant: str) -> str:
