@@ -119,7 +119,7 @@ def stalls(window: Window, count: int) -> None:
     }
     found = {"open": opened} | {label: [ticking.worst(step) for _ in range(3)] for label, step in steps.items()}
     found["delete all"] = [ticking.worst(lambda: document.remove(document.graph.nodes))]
-    found["undo that"] = [ticking.worst(document.undo)]
+    found["undo the deletion"] = [ticking.worst(document.undo)]
     for label, times in found.items():
         print(f"  {label:<28}{min(one for one, _ in times):>10.1f}{min(other for _, other in times):>8.1f}", flush=True)
 
