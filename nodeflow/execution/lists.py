@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..errors import NodeflowError
+from ..errors import Fault, NodeflowError
 from .keys import once
 from .steps import Const, Gather, Item, Ref, Slice, Source, Step, is_list, settled
 from .task import FAILED, Task
@@ -50,6 +50,17 @@ class Values:
         if form is Item:
             return self.of(Ref(source.step, source.index))[source.position]  # type: ignore[union-attr]
         return self._element(source)  # type: ignore[arg-type]
+
+    def fault(self, source: Source) -> Fault | None:
+        """Why a value is not whole: what the first element that failed says; None when all are there."""
+        if type(source) is Gather:
+            return next((fault for part in source.parts if (fault := self.fault(part)) is not None), None)
+        if type(source) is Slice:
+            return self.fault(source.source) if self.of(source) is HOLE else None
+        if type(source) is not Ref:
+            return None
+        elements = self._task(source.step).elements or ()
+        return next((element.fault for element in elements if element.state == FAILED), None)
 
     def parts(self, source: Source) -> list[Source] | None:
         """One source for each element of a list; None when the value is no list."""

@@ -178,6 +178,8 @@ class Session(Demand):
             value = self._values.of(source)
             if isinstance(value, list | tuple) and not port.many:
                 return self._expanded(task, loop)
+            if port.many and (fault := self._values.fault(source)) is not None:
+                return self._fail(task, blocked(step, fault), "skipped")
             inputs[port.name] = argument(value, many=port.many, real=port.real)
         if self._emitter.active:
             self._emitter.emit(NodeStarted(self._emitter.run, step.node, step.at))
@@ -279,6 +281,9 @@ class Session(Demand):
                 task.fleeting = True
                 assert each.fault is not None
                 raise SourceFailed(each.fault)
+        if (fault := self._values.fault(source)) is not None:
+            task.fleeting = True
+            raise SourceFailed(fault)
         value = self._values.of(source)
         for each in above:
             self.release(each)

@@ -166,8 +166,27 @@ def test_a_failed_element_stops_its_own_descendants_only(bench, make):
     graph = make("f fail a=[1,2,3] on=2", "a add a=@f b=10", "s sum xs=@a", out="a", s="s")
     report = bench.run(graph)
     assert report.outputs == {"out": [11, None, 13]}
-    assert {fault.code for fault in report.faults} == {"NF501", "NF508"}
-    assert bench.count("add") == 2
+    assert [(fault.code, fault.node) for fault in report.faults] == [
+        ("NF501", "f[1]"),
+        ("NF508", "a[1]"),
+        ("NF508", "s"),
+    ]
+    assert bench.count("add") == 2 and bench.count("sum") == 0
+
+
+def test_a_node_that_takes_a_whole_list_waits_for_all_its_elements(bench, make):
+    graph = make("f fail a=[1,2,3] on=2", "b add a=1", "s sum xs=@b,f", out="s", good="b")
+    report = bench.run(graph)
+    assert report.outputs == {"good": 1}
+    assert [(fault.code, fault.node) for fault in report.faults] == [("NF501", "f[1]"), ("NF508", "s")]
+
+
+def test_a_lazy_element_that_failed_before_it_was_asked_for_fails_who_asks(bench, make):
+    graph = make("f fail a=[1,2,3] on=2", "a add a=@f b=0", "z maybe x=[0,0,0] other=@f", out="a", z="z")
+    report = bench.run(graph)
+    assert report.outputs == {"out": [1, None, 3], "z": [1, None, 3]}
+    first, *others = [(fault.code, fault.node) for fault in report.faults]
+    assert first == ("NF501", "f[1]") and sorted(others) == [("NF508", "a[1]"), ("NF508", "z[1]")]
 
 
 def test_a_failed_place_of_a_sweep_stops_its_own_descendants_only(bench, make):
