@@ -14,6 +14,7 @@ from pathlib import Path
 import clips
 import torch
 from evaluate import evaluate
+from sheet import sheet
 
 from nodeflow.diffusion.checkpoints.tokenizer import read_tokenizer
 from nodeflow.diffusion.training import bpe
@@ -31,7 +32,7 @@ EMPTY = 0.1
 
 
 def make(work: Path, model: Path) -> None:
-    """Draw the clips, train, export, and measure.
+    """Draw the clips, train, export, draw a sheet of what it plays, and measure.
 
     Args:
         work: Holds the recordings and training states between runs.
@@ -63,6 +64,7 @@ def make(work: Path, model: Path) -> None:
         caption,
     )
     text_denoiser.train(task, STEPS, work / "denoiser.safetensors", export)
+    sheet(model).save(model / "sheet.png")
     evaluate(work, model)
 
 
