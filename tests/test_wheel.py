@@ -34,7 +34,7 @@ def test_nothing_but_the_package_is_put_into_site_packages(names: list[str]) -> 
 @pytest.mark.parametrize("folder", ["nodes", "graphs", "assets"])
 def test_the_content_is_carried_whole_but_for_recipes_and_screenshots(names: list[str], folder: str) -> None:
     source = content.folder(folder)
-    files = [file for file in source.rglob("*") if file.is_file() and "__pycache__" not in file.parts]
+    files = [file for file in source.rglob("[!.]*") if file.is_file() and "__pycache__" not in file.parts]
     kept = [file for file in files if not {"recipes", "screenshots"} & {*file.relative_to(source).parts}]
     wanted = {file.relative_to(source.parent).as_posix() for file in kept}
     carried = {name.removeprefix("nodeflow/_content/") for name in names}

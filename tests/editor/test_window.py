@@ -403,9 +403,8 @@ def test_live_mode_runs_on_each_edit_and_stops_what_runs(window, opened, hands: 
     hands.do("live")
     done = space.runs.job
     space.document.set_value("schedule", "steps", 2)
-    hands.settle()
+    qtbot.waitUntil(lambda: "3 of 7 nodes" in space.runs.summary, timeout=10_000)
     assert space.runs.job is done and not window.actions_["live"].isChecked()
-    assert "2 of 7 nodes" in space.runs.summary or "3 of 7 nodes" in space.runs.summary
 
 
 def test_a_change_on_disk_is_noticed_while_the_window_is_in_front(window, opened, qtbot):

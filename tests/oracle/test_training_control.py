@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 import torch
 
+from nodeflow.diffusion.calling import Question
 from nodeflow.diffusion.checkpoints import open_model
 from nodeflow.diffusion.checkpoints.load import load_weights
-from nodeflow.diffusion.training.control import Steered, new_control
+from nodeflow.diffusion.training.control import PICTURE, Steered, new_control
 from nodeflow.diffusion.training.objectives import DenoisingLoss
 from nodeflow.diffusion.training.process import process_of
 from nodeflow.training import Objective
+from nodeflow.values import Conditioning
 
 diffusers = pytest.importorskip("diffusers")
 
@@ -40,13 +42,18 @@ def batch() -> dict[str, torch.Tensor]:
     return {name: torch.randn(shape, generator=generator) for name, shape in shapes.items()}
 
 
+def asking(x: torch.Tensor, b: dict[str, torch.Tensor]) -> Question:
+    """What the two networks are asked about a noisy latent."""
+    return Question(x, T, Conditioning(b["states"], more={PICTURE: b["picture"]}))
+
+
 def test_a_fresh_control_network_is_the_references_and_changes_nothing(pair: tuple[Any, Any]) -> None:
     ours, (_, net) = pair
     mine, theirs = ours.net.state_dict(), net.state_dict()
     assert mine.keys() == theirs.keys() and all(torch.equal(mine[name], theirs[name]) for name in mine)
     b = batch()
     with torch.no_grad():
-        steered = ours(b["x0"], T, controlnet_cond=b["picture"], encoder_hidden_states=b["states"])
+        steered = Steered.ask(ours, asking(b["x0"], b))
         assert torch.equal(steered, ours.unet(b["x0"], T, b["states"]))
 
 
@@ -70,9 +77,7 @@ def test_a_step_equals_the_references(pair: tuple[Any, Any], fresh: bool) -> Non
     from nodeflow.diffusion.schedulers import from_config
 
     task = DenoisingLoss(process_of(from_config("DDPMScheduler", table)), Objective("epsilon"))
-    answer = ours(
-        task.noisy(b["x0"], b["noise"], T), T, controlnet_cond=b["picture"], encoder_hidden_states=b["states"]
-    )
+    answer = Steered.ask(ours, asking(task.noisy(b["x0"], b["noise"], T), b))
     loss = task.loss(answer, b["x0"], b["noise"], T).mean()
     assert float(loss.detach()) == pytest.approx(float(expected.detach()), rel=1e-5)
     names = [name for name, _ in ours.net.named_parameters()]
