@@ -35,6 +35,7 @@ _HOMES = {
         "Schedule",
         "SchedulerConfig",
         "TextEncoder",
+        "Upscaler",
         "Value",
         "Weights",
     ),
@@ -68,6 +69,7 @@ if TYPE_CHECKING:
         Schedule,
         SchedulerConfig,
         TextEncoder,
+        Upscaler,
         Value,
         Weights,
     )
@@ -106,6 +108,7 @@ __all__ = [
     "Seed",
     "Text",
     "TextEncoder",
+    "Upscaler",
     "Value",
     "Weights",
     "load",

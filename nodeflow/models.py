@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import content
 from .errors import NodeflowError
-from .values import ControlNetwork, ImageEncoder, IPAdapter, Weights
+from .values import ControlNetwork, ImageEncoder, IPAdapter, Upscaler, Weights
 
 if TYPE_CHECKING:
     from .diffusion.checkpoints.handles import ModelParts
@@ -86,6 +86,13 @@ def open_image_encoder(
     """The handle of an image encoder, a folder or a single file; arguments and errors as `open_model`."""
     options = {"variant": variant, "dtype": dtype, "download": download}
     return _open(ImageEncoder, ("CLIPVisionModelWithProjection",), model, missing_ok, **options)
+
+
+def open_upscaler(file: str, *, dtype: str = "float32") -> Upscaler:
+    """The handle of an upscaler; see `nodeflow.diffusion.checkpoints.upscalers.open_upscaler`."""
+    from .diffusion.checkpoints.upscalers import open_upscaler as opened
+
+    return opened(file, dtype=dtype, search_folders=folders())
 
 
 def _open(handle: type[W], kinds: Sequence[str], model: str, missing_ok: bool, **options: Any) -> W | None:

@@ -400,6 +400,11 @@ class IPAdapter(Weights):
 
 
 @dataclass(frozen=True)
+class Upscaler(Weights):
+    """A network that enlarges pictures by a factor of its own."""
+
+
+@dataclass(frozen=True)
 class PicturePrompt(Value):
     """Pictures that a denoiser reads beside its text.
 

@@ -310,3 +310,14 @@ def some_steps(start: float | None, end: float | None) -> None:
     """
     if start is not None and end is not None and start >= end:
         raise NodeflowError("NF410", f"no step lies between {start:g} and {end:g}", where="end", fix="end after start")
+
+
+def check_tiles(tile: int, overlap: int) -> None:
+    """Refuse tiles that are all overlap; a tile of 0 stands for none.
+
+    Raises:
+        NodeflowError: NF205.
+    """
+    if tile and overlap >= tile:
+        what, fix = f"tiles of {tile} pixels cannot overlap by {overlap}", "take a smaller overlap, or larger tiles"
+        raise NodeflowError("NF205", what, where="overlap", fix=fix)

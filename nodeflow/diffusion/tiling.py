@@ -65,22 +65,36 @@ class Pieces:
         return torch.cat([self._blended(self._net.decode, one, 1, self._factor) for one in z.split(1)])
 
     def _blended(self, call: Callable[[Tensor], Tensor], x: Tensor, unit: int, becomes: int) -> Tensor:
-        """A call in tiles, where `unit` elements of a side of `x` become `becomes` of the result."""
-        height, width = (side // unit for side in x.shape[-2:])
-        if not self._cells or max(height, width) <= self._cells:
-            return call(x)
-        whole: Tensor | None = None
-        overlap = max(1, round(OVERLAP * self._cells))
-        for top, tall, down in shares(height, self._cells, overlap, becomes):
-            for left, wide, across in shares(width, self._cells, overlap, becomes):
-                y = call(x[..., top * unit : (top + tall) * unit, left * unit : (left + wide) * unit])
-                if whole is None:
-                    whole = y.new_zeros(*y.shape[:-2], height * becomes, width * becomes)
-                rows = slice(top * becomes, (top + tall) * becomes)
-                columns = slice(left * becomes, (left + wide) * becomes)
-                whole[..., rows, columns] += y * down.to(y)[:, None] * across.to(y)
-        assert whole is not None
-        return whole
+        return blended(call, x, self._cells, max(1, round(OVERLAP * self._cells)), unit, becomes)
+
+
+def blended(
+    call: Callable[[Tensor], Tensor], x: Tensor, tile: int, overlap: int, unit: int = 1, becomes: int = 1
+) -> Tensor:
+    """A call in tiles, each of which fades into its neighbours; of what fits into one tile, the call itself.
+
+    Args:
+        call: Makes of each `unit` elements along a side `becomes` elements.
+        x: [..., H, W].
+        tile: Side of a tile in units; 0 = no tiles.
+        overlap: Units that neighbours share at least, fewer than a tile has.
+        unit: Elements.
+        becomes: Elements of the result.
+    """
+    height, width = (side // unit for side in x.shape[-2:])
+    if not tile or max(height, width) <= tile:
+        return call(x)
+    whole: Tensor | None = None
+    for top, tall, down in shares(height, tile, overlap, becomes):
+        for left, wide, across in shares(width, tile, overlap, becomes):
+            y = call(x[..., top * unit : (top + tall) * unit, left * unit : (left + wide) * unit])
+            if whole is None:
+                whole = y.new_zeros(*y.shape[:-2], height * becomes, width * becomes)
+            rows = slice(top * becomes, (top + tall) * becomes)
+            columns = slice(left * becomes, (left + wide) * becomes)
+            whole[..., rows, columns] += y * down.to(y)[:, None] * across.to(y)
+    assert whole is not None
+    return whole
 
 
 def sparing(

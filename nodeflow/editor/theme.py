@@ -94,6 +94,7 @@ TYPES = {
     "IPAdapter": "#9aa7ff",
     "ImageEncoder": "#ffd166",
     "ImageStates": "#f2b04e",
+    "Upscaler": "#8fd3c8",
     "int": "#7fa8d9",
     "float": "#7fa8d9",
     "str": "#c8b79a",

@@ -20,8 +20,9 @@ from nodeflow.diffusion.devices import torch_dtype
 from nodeflow.diffusion.models import MODELS, model_class
 from nodeflow.diffusion.models.attention import current_names
 from nodeflow.diffusion.models.stored import placeholders, settle
+from nodeflow.diffusion.upscaling import load_upscaler
 from nodeflow.errors import NodeflowError
-from nodeflow.values import TextEncoder, Weights
+from nodeflow.values import TextEncoder, Upscaler, Weights
 
 from .handles import files_of, tensors_of
 from .identity import part_digest
@@ -41,7 +42,8 @@ def load_weights(handle: Weights, device: str = "cpu", dtype: str = "float32") -
 
     Raises:
         NodeflowError: NF402 the files are corrupt or have changed since the handle was made; NF406 the configuration
-            cannot be built; NF407 the weights, or changes to them, do not fit the network; NF412.
+            cannot be built; NF407 the weights, or changes to them, do not fit the network; NF412. Of upscalers, as
+            `load_upscaler`.
     """
     if handle.identity:
         return nn.Identity().eval() if handle.kind == "Pixels" else model_class(handle.kind).from_config(handle.config)
@@ -50,6 +52,8 @@ def load_weights(handle: Weights, device: str = "cpu", dtype: str = "float32") -
         raise NodeflowError(
             "NF402", "the weights have changed since the model was opened", where=handle.folder, fix="run it again"
         )
+    if isinstance(handle, Upscaler):
+        return _frozen(load_upscaler(files[0], device, torch_dtype(dtype)))
     if handle.kind not in MODELS and isinstance(handle, TextEncoder) and not handle.part:
         return _frozen(_patched(_from_transformers(handle, device, dtype), handle))
     with torch.device("meta"), _NoInitialisation():

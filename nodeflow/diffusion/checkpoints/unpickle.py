@@ -26,14 +26,17 @@ def _limit(size: int) -> None:
 
 
 def _tensors(value: Any, path: str = "") -> dict[str, Any]:
-    """The tensors in nested mappings, by the names of the innermost mapping that checkpoints wrap them in."""
+    """The tensors in nested mappings, by the names of the innermost mapping that checkpoints wrap them in.
+
+    Where a mapping has both the weights and their moving average, the average counts, as for those who publish them.
+    """
     import torch
 
     if isinstance(value, torch.Tensor):
         return {path: value.detach().clone().contiguous()}
     found: dict[str, Any] = {}
     if isinstance(value, dict):
-        for key, item in value.items():
+        for key, item in sorted(value.items(), key=lambda pair: pair[0] == "params_ema"):
             inside = path if key in _WRAPPERS else f"{path}.{key}".strip(".")
             found |= _tensors(item, inside)
     return found
