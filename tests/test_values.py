@@ -97,7 +97,7 @@ def test_lineage_is_the_type_and_what_it_extends() -> None:
 
 
 def test_a_pack_cannot_take_the_name_of_a_value_that_is_there() -> None:
-    with pytest.raises(NodeflowError, match=r"NF303.*nodeflow\.values has a value of this name"):
+    with pytest.raises(NodeflowError, match=r"NF303.*nodeflow\.values\.media has a value of this name"):
         type("Image", (Value,), {"__module__": "nodeflow_packs.other"})
     assert Value.types["Image"] is Image
 

@@ -64,10 +64,9 @@ _ENGINE = Path(content.__file__).parent
 
 def engine_files() -> list[Path]:
     """The sources whose change makes cached results wrong: values, their storage, media, diffusion and its tables."""
-    folders = (_ENGINE / "diffusion", _ENGINE / "media")
-    single = [_ENGINE / "packing.py", _ENGINE / "values.py"]
+    folders = (_ENGINE / "values", _ENGINE / "diffusion", _ENGINE / "media")
     inside = (file for folder in folders for file in sorted(folder.rglob("*")) if file.suffix in (".py", ".json"))
-    return [*single, *inside]
+    return [_ENGINE / "packing.py", *inside]
 
 
 def engine_stamp() -> Stamp:
