@@ -402,8 +402,8 @@ def test_live_mode_runs_on_each_edit_and_stops_what_runs(window, opened, hands: 
     assert long.state == "cancelled" and space.runs.job.state == "done" and long.seconds > 0
     hands.do("live")
     done = space.runs.job
-    space.document.set_value("schedule", "steps", 2)
-    qtbot.waitUntil(lambda: "3 of 7 nodes" in space.runs.summary, timeout=10_000)
+    space.document.set_value("denoise", "guidance", 2.71)
+    qtbot.waitUntil(lambda: "2 of 7 nodes" in space.runs.summary, timeout=10_000)
     assert space.runs.job is done and not window.actions_["live"].isChecked()
 
 
