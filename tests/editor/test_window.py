@@ -403,7 +403,11 @@ def test_live_mode_runs_on_each_edit_and_stops_what_runs(window, opened, hands: 
     hands.do("live")
     done = space.runs.job
     space.document.set_value("denoise", "guidance", 2.71)
-    qtbot.waitUntil(lambda: "2 of 7 nodes" in space.runs.summary, timeout=10_000)
+
+    def planned() -> None:
+        assert " of 7 nodes will run" in space.runs.summary
+
+    qtbot.waitUntil(planned, timeout=20_000)
     assert space.runs.job is done and not window.actions_["live"].isChecked()
 
 
