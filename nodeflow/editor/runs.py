@@ -233,7 +233,7 @@ class Runs(QObject):
         if text == self._asked[0]:
             return
         self._asked = (text, self.hub.look(text, self.document.path, self.folder))
-        if self.live:
+        if self.live and (self.job is None or text != self.job.run.graph):
             self.run()
 
     def _on_heard(self, heard: object) -> None:

@@ -400,8 +400,10 @@ def test_live_mode_runs_on_each_edit_and_stops_what_runs(window, opened, hands: 
     space.document.set_value("schedule", "steps", 3)
     qtbot.waitUntil(lambda: long.over and space.runs.job is not long and space.runs.job.over, timeout=60_000)
     assert long.state == "cancelled" and space.runs.job.state == "done" and long.seconds > 0
-    hands.do("live")
     done = space.runs.job
+    hands.settle()
+    assert space.runs.job is done, "nothing changed, so nothing runs again"
+    hands.do("live")
     space.document.set_value("denoise", "guidance", 2.71)
 
     def planned() -> None:
