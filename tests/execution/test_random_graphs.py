@@ -89,7 +89,7 @@ def plain(value: Any) -> Any:
 @settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 def test_a_cached_run_equals_a_clean_run(data):
     bench = _bench()
-    caches = [Cache(10**6, 10**6), Cache(0, 2500), Cache(0, 0)]
+    caches = [Cache(10**9, 10**9), Cache(0, 2500), Cache(0, 0)]
     graph = data.draw(graphs())
     seen = [graph]
     for _ in range(data.draw(st.integers(1, 4))):
