@@ -21,7 +21,7 @@ from .plan import Plan
 from .run import Environment, NodeRun, Token
 from .standing import Standing
 from .steps import Const, Ref, Slice, Source, Step, settled, upstream
-from .task import DONE, FAILED, QUEUED, RUNNING, Loop, Task
+from .task import DONE, FAILED, IDLE, QUEUED, RUNNING, Loop, Task
 from .tiers import Entry
 
 if TYPE_CHECKING:
@@ -77,6 +77,9 @@ class Session(Demand):
         """Take a task as far as it goes: from the cache, to its elements, or through its node."""
         if task.state != QUEUED:
             return None
+        if not task.uses:
+            task.state, task.armed, task.loop = IDLE, False, None
+            return None
         step = task.step
         if step.fault is not None:
             return self._fail(task, step.fault, "failed")
@@ -91,7 +94,7 @@ class Session(Demand):
             if above.state == FAILED:
                 assert above.fault is not None
                 return self._fail(task, blocked(step, above.fault), "skipped")
-            if above.gone:
+            if above.state != DONE or above.gone:
                 return self._again(task, loop)
         if step.part is not None:
             return self._parted(task, step.part)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nodeflow.errors import NodeflowError
+from nodeflow.execution import Cache
 
 
 def test_only_wanted_outputs_and_their_ancestors_run(bench, make):
@@ -193,3 +194,20 @@ def test_a_failed_place_of_a_sweep_stops_its_own_descendants_only(bench, make):
     graph = make('f fail a={"sweep":[1,2,3]} on=2', "a add a=@f b=10", out="a")
     report = bench.run(graph)
     assert report.outputs == {"out": [11, None, 13]}
+
+
+def test_a_value_let_go_before_it_is_read_is_made_again(bench, make):
+    """Lazy inputs that ask for what is on its way, in a cache that keeps nearly nothing."""
+    lines = [
+        's two a={"sweep":[2,0,2]}',
+        "n add a=@s.right b=@s.right",
+        'w switch a=0 b=@p first={"sweep":[true,false]}',
+    ]
+    first = 'p pick a=0 b={"sweep":[1,2,2]} first=true'
+    second = "p pick a=@s.right b=@n first=false"
+    ends = ["x switch a=@n b=@n first=false", "f fail a=@w on=2"]
+    for _ in range(20):
+        cache = Cache(0, 2500)
+        for pick in (first, second):
+            graph = make(*lines[:2], pick, lines[2], *ends, out="f", x="x")
+            assert bench.run(graph, cache=cache).outputs == bench.run(graph).outputs
