@@ -115,7 +115,7 @@ class Demand(ABC):
         while stack:
             task = stack.pop()
             if task.gone:
-                task.state, task.armed, task.loop = IDLE, False, None
+                task.rest()
             if task.edges is not None or task.state >= RUNNING:
                 continue
             if self._cached(task):

@@ -86,8 +86,9 @@ class Values:
         return [source] if parts is None else parts
 
     def _mapped(self, task: Task, index: int) -> tuple[Any, ...]:
+        assert task.elements is not None
         found: list[Any] = []
-        for element in task.elements or ():
+        for element in task.elements:
             if element.state == FAILED:
                 found.append(HOLE)
             else:

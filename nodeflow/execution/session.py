@@ -21,7 +21,7 @@ from .plan import Plan
 from .run import Environment, NodeRun, Token
 from .standing import Standing
 from .steps import Const, Ref, Slice, Source, Step, settled, upstream
-from .task import DONE, FAILED, IDLE, QUEUED, RUNNING, Loop, Task
+from .task import DONE, FAILED, QUEUED, RUNNING, Loop, Task
 from .tiers import Entry
 
 if TYPE_CHECKING:
@@ -78,8 +78,7 @@ class Session(Demand):
         if task.state != QUEUED:
             return None
         if not task.uses:
-            task.state, task.armed, task.loop = IDLE, False, None
-            return None
+            return task.rest()
         step = task.step
         if step.fault is not None:
             return self._fail(task, step.fault, "failed")

@@ -72,6 +72,10 @@ class Task:
         self.status = ""
         self.tier = ""
 
+    def rest(self) -> None:
+        """Wait in no loop, until somebody asks for it."""
+        self.state, self.armed, self.loop = IDLE, False, None
+
     @property
     def gone(self) -> bool:
         """Whether it was done and its value has been let go since."""
