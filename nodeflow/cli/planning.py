@@ -46,6 +46,8 @@ def plan(
     wanted: Annotated[list[str] | None, Option("--output", help="Only this output; may be repeated.")] = None,
     device: Annotated[str, Option("--device", help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
     dtype: Annotated[str, Option("--dtype", help="auto, float32, float16, bfloat16.")] = "auto",
+    attention: Annotated[str, Option("--attention", help="torch; xformers, flash, sage where installed.")] = "torch",
+    compile: Annotated[bool, Option("--compile", help="As a run with compiled blocks.")] = False,
     as_json: Annotated[bool, Option("--json", help="As JSON.")] = False,
 ) -> None:
     """Say what a run would compute, and why."""
@@ -54,7 +56,7 @@ def plan(
     from .arguments import read_values
 
     document = open_graph(graph)
-    engine = Engine(device=device, dtype=dtype)
+    engine = Engine(device=device, dtype=dtype, attention=attention, compile=compile)
     made = engine.plan(
         document, values=read_values(document, engine.library, settings or [], sweeps or []), wanted=wanted or None
     )
