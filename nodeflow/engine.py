@@ -88,7 +88,7 @@ class Engine:
             self.residency.limit(self._budgets())
 
     def _budgets(self) -> dict[str, int]:
-        from .diffusion.residency import default_budgets
+        from .diffusion.devices import default_budgets
 
         return default_budgets() | ({self.device: self._vram} if self._vram else {})
 

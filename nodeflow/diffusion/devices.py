@@ -1,11 +1,15 @@
-"""Where networks run and in which number format, chosen explicitly or by one clear rule."""
+"""Where networks run, in which number format and within which budgets, chosen explicitly or by one clear rule."""
 
 from __future__ import annotations
+
+import os
+from pathlib import Path
 
 import torch
 
 from nodeflow.errors import NodeflowError
 
+HOST = "cpu"
 DTYPES: dict[str, torch.dtype] = {
     "float32": torch.float32,
     "float16": torch.float16,
@@ -76,3 +80,28 @@ def torch_dtype(name: str) -> torch.dtype:
 
 def _has_bfloat16(device: str) -> bool:
     return torch.cuda.get_device_capability(device) >= _BFLOAT16_CAPABILITY
+
+
+def default_budgets() -> dict[str, int]:
+    """Four fifths of each CUDA card and of the host's memory.
+
+    In host memory the system takes pages of mapped weights back by itself, but not those of weights that were
+    converted or changed.
+    """
+    cards = range(torch.cuda.device_count())
+    budgets = {f"cuda:{i}": torch.cuda.get_device_properties(i).total_memory * 4 // 5 for i in cards}
+    memory = _host_memory()
+    return budgets | ({HOST: memory * 4 // 5} if memory else {})
+
+
+def _host_memory() -> int:
+    """Bytes of memory that this process may use; 0 where the system does not say."""
+    try:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return 0
+    try:
+        limit = Path("/sys/fs/cgroup/memory.max").read_text().strip()
+    except OSError:
+        return memory
+    return min(memory, int(limit)) if limit.isdecimal() else memory

@@ -20,12 +20,10 @@ at a time: its `turn` is held as long as it is borrowed.
 from __future__ import annotations
 
 import json
-import os
 import threading
 from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -36,11 +34,10 @@ from nodeflow.values import ControlNetwork, Denoiser, Weights
 
 from .checkpoints.load import changed, load_weights, weight_bytes
 from .compiling import compile_blocks
-from .devices import pick_device, pick_dtype
+from .devices import HOST, default_budgets, pick_device, pick_dtype
 from .models.attending import attention, choose_attention
 from .streaming import Carrier, Moves, Streamed, carrier
 
-HOST = "cpu"
 Loader = Callable[[Weights, str, str], nn.Module]
 
 
@@ -102,31 +99,6 @@ class _Place:
         if stream is not None:
             stream.close()
         return net
-
-
-def default_budgets() -> dict[str, int]:
-    """Four fifths of each CUDA card and of the host's memory.
-
-    In host memory the system takes pages of mapped weights back by itself, but not those of weights that were
-    converted or changed.
-    """
-    cards = range(torch.cuda.device_count())
-    budgets = {f"cuda:{i}": torch.cuda.get_device_properties(i).total_memory * 4 // 5 for i in cards}
-    memory = _host_memory()
-    return budgets | ({HOST: memory * 4 // 5} if memory else {})
-
-
-def _host_memory() -> int:
-    """Bytes of memory that this process may use; 0 where the system does not say."""
-    try:
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return 0
-    try:
-        limit = Path("/sys/fs/cgroup/memory.max").read_text().strip()
-    except OSError:
-        return memory
-    return min(memory, int(limit)) if limit.isdecimal() else memory
 
 
 class Residency:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from nodeflow.diffusion import residency
+from nodeflow.diffusion import devices, residency
 from nodeflow.diffusion.models import model_class
 from nodeflow.diffusion.residency import Residency
 from nodeflow.diffusion.streaming import CudaCarrier, Streamed, ThreadCarrier, _parts
@@ -350,5 +350,5 @@ def test_with_a_larger_budget_it_stays_as_a_whole(lender):
 
 
 def test_host_memory_has_a_budget_too():
-    host = residency.default_budgets().get("cpu", 1)
+    host = devices.default_budgets().get("cpu", 1)
     assert 0 < host < 1 << 50
