@@ -7,7 +7,7 @@ from typing import Any
 
 from nodeflow.errors import NodeflowError
 
-from .configs import Config
+from .configs import Config, flux_heads
 from .rules import Shapes, counted, shape_of
 
 _HEAD, _HEADS, _SD2 = 64, 8, 1024
@@ -55,12 +55,10 @@ def flux_controlnet(shapes: Shapes) -> Config:
     return {
         "in_channels": channels,
         **{key: counted(shapes, name) for key, name in stacks.items()},
-        "attention_head_dim": head,
-        "num_attention_heads": width // head,
+        **flux_heads(width, head),
         "joint_attention_dim": shape_of(shapes, "context_embedder.weight")[1],
         "pooled_projection_dim": shape_of(shapes, "time_text_embed.text_embedder.linear_1.weight")[1],
         "guidance_embeds": "time_text_embed.guidance_embedder.linear_1.weight" in shapes,
-        "axes_dims_rope": [head // 8, 7 * head // 16, 7 * head // 16],
         "num_mode": modes[0] if modes else None,
     }
 

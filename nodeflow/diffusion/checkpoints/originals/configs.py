@@ -178,6 +178,12 @@ def sd3(shapes: Shapes, family: str) -> Config:
     }
 
 
+def flux_heads(width: int, head: int) -> Config:
+    """How Flux divides its width into heads, and a head into what turns by index, row and column."""
+    turned = [head // 8, 7 * head // 16, 7 * head // 16]
+    return {"attention_head_dim": head, "num_attention_heads": width // head, "axes_dims_rope": turned}
+
+
 def flux(shapes: Shapes, family: str) -> Config:
     """Of a `FluxTransformer2DModel`."""
     width, channels = shape_of(shapes, "img_in.weight")
@@ -189,12 +195,10 @@ def flux(shapes: Shapes, family: str) -> Config:
         "out_channels": None if out == channels else out,
         "num_layers": counted(shapes, "double_blocks."),
         "num_single_layers": counted(shapes, "single_blocks."),
-        "attention_head_dim": head,
-        "num_attention_heads": width // head,
+        **flux_heads(width, head),
         "joint_attention_dim": shape_of(shapes, "txt_in.weight")[1],
         "pooled_projection_dim": shape_of(shapes, "vector_in.in_layer.weight")[1],
         "guidance_embeds": "guidance_in.in_layer.weight" in shapes,
-        "axes_dims_rope": [head // 8, 7 * head // 16, 7 * head // 16],
     }
 
 
