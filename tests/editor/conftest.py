@@ -62,6 +62,15 @@ def window(qtbot: Any, qapp: Any, library: Library, hub: Any) -> Iterator[Window
     made.deleteLater()
 
 
+def keys(widget, text="", *pressed):
+    from PySide6.QtTest import QTest
+
+    if text:
+        QTest.keyClicks(widget, text)
+    for key in pressed:
+        QTest.keyClick(widget, key)
+
+
 class Hands:
     """Gestures on a canvas, as a person makes them."""
 
